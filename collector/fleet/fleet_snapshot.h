@@ -101,6 +101,8 @@ struct CollectorStats {
   uint64_t sessions_now = 0;
   uint64_t frames_received = 0;
   uint64_t frames_malformed = 0;
+  // Sent far more often than agreed.
+  uint64_t snapshots_ignored = 0;
   uint64_t events_committed = 0;
   uint64_t events_duplicate = 0;
   uint64_t events_rejected = 0;

@@ -1,0 +1,83 @@
+// The collector without any I/O: sessions, fleet state and drafts, joined.
+// What its sockets, its store, its pinger and its clock say goes in; frames,
+// batches for the store and snapshots for the views come out.
+//
+// Belongs to one thread.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "collector/fleet/fleet_state.h"
+#include "collector/gateway/sessions.h"
+#include "collector/store/store.h"
+#include "mailvane/v1/config.pb.h"
+#include "platform/clock.h"
+
+namespace mailvane {
+
+struct CollectorOutput {
+  // As in GatewayOutput.
+  std::vector<std::pair<SessionId, v1::CollectorFrame>> send;
+  std::vector<SessionId> close;
+  // To be committed in the order of tickets; without a ticket there is nothing.
+  StoreBatch store;
+  uint64_t ticket = 0;
+};
+
+class CollectorCore {
+ public:
+  struct Options {
+    FleetState::Options fleet;
+    Sessions::Options sessions;
+    // How often it is written down that an agent was heard.
+    absl::Duration seen_interval = absl::Seconds(15);
+  };
+
+  // The inventory has been checked.
+  CollectorCore(const v1::Inventory& inventory, const Options& options, Instant now);
+
+  // Takes up what the store remembers; before anything else.
+  absl::Status Restore(Store* store);
+
+  void Opened(Instant now, SessionId id, absl::string_view peer);
+  void Received(Instant now, SessionId id, const v1::AgentFrame& frame);
+  void ReceivedGarbage(Instant now, SessionId id, absl::string_view why);
+  void Closed(SessionId id);
+  void Pinged(Instant now, absl::string_view system, const v1::PingReading& reading);
+  void Stored(Instant now, uint64_t ticket, const absl::StatusOr<StoreResult>& result);
+  // To be called about once a second.
+  void Tick(Instant now);
+  void Drain(absl::Duration spread) { sessions_.Drain(spread); }
+
+  CollectorOutput Take();
+  FleetSnapshot Snapshot(Instant now);
+  std::vector<v1::PingTarget> PingTargets() const { return fleet_.CollectorTargets(); }
+  CollectorStats& stats() { return stats_; }
+
+ private:
+  struct AtStore {
+    uint64_t ticket = 0;
+    uint64_t sessions_ticket = 0;
+    std::vector<Post> posts;
+  };
+
+  void WriteSeen(Instant now, const FleetSnapshot& snapshot);
+
+  const Options options_;
+  CollectorStats stats_;
+  FleetState fleet_;
+  Sessions sessions_;
+  std::vector<Post> drafted_;
+  std::vector<SeenRow> seen_;
+  absl::Duration seen_at_;
+  std::deque<AtStore> at_store_;
+  uint64_t next_ticket_ = 1;
+};
+
+}  // namespace mailvane

@@ -1,0 +1,243 @@
+#include "collector/fleet/fleet_state.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "collector/fleet/inventory.h"
+#include "platform/proto_time.h"
+
+namespace mailvane {
+namespace {
+
+// Two may be lost to chance.
+constexpr int kMissedBeats = 3;
+constexpr size_t kMostPosts = 20;
+// Up to here everybody pings everybody.
+constexpr size_t kFullMesh = 20;
+constexpr size_t kFanOut = 5;
+constexpr char kCollector[] = "collector";
+constexpr absl::Duration kMostAway = absl::Seconds(600);
+
+}  // namespace
+
+FleetState::FleetState(const v1::Inventory& inventory, const Options& options,
+                       Instant now)
+    : options_(options) {
+  for (const v1::System& system : inventory.systems()) {
+    Entry entry;
+    entry.system = system;
+    entry.shown = SystemFromInventory(system);
+    entry.shown.health_why = "No report yet.";
+    entry.shown.health_since = now.wall;
+    index_.emplace(system.id(), entries_.size());
+    entries_.push_back(std::move(entry));
+  }
+}
+
+const FleetState::Entry* FleetState::Find(absl::string_view system) const {
+  const auto found = index_.find(std::string(system));
+  return found == index_.end() ? nullptr : &entries_[found->second];
+}
+
+FleetState::Entry* FleetState::Find(absl::string_view system) {
+  return const_cast<Entry*>(static_cast<const FleetState*>(this)->Find(system));
+}
+
+void FleetState::Restore(absl::string_view system, absl::Time last_seen,
+                         absl::string_view version) {
+  Entry* entry = Find(system);
+  if (entry == nullptr) return;
+  entry->shown.last_seen = last_seen;
+  entry->shown.agent_version = std::string(version);
+}
+
+void FleetState::AddPost(Post post) {
+  posts_.insert(posts_.begin(), std::move(post));
+  if (posts_.size() > kMostPosts) posts_.resize(kMostPosts);
+}
+
+void FleetState::Greeted(Instant now, absl::string_view system,
+                         absl::string_view version) {
+  Entry* entry = Find(system);
+  if (entry == nullptr) return;
+  entry->shown.agent_version = std::string(version);
+  Beat(now, system);
+}
+
+void FleetState::Beat(Instant now, absl::string_view system) {
+  Entry* entry = Find(system);
+  if (entry == nullptr) return;
+  entry->beat_at = now.mono;
+  entry->back_by.reset();
+  entry->shown.last_seen = now.wall;
+}
+
+void FleetState::Measured(Instant now, absl::string_view system, v1::Snapshot snapshot) {
+  Entry* entry = Find(system);
+  if (entry == nullptr) return;
+  const v1::Snapshot* last = entry->measurements.get();
+  if (last != nullptr && last->epoch() == snapshot.epoch() &&
+      last->revision() >= snapshot.revision() &&
+      last->counting_since().seconds() == snapshot.counting_since().seconds()) {
+    return;  // an older state never replaces a newer one
+  }
+  for (const v1::PingReading& reading : snapshot.pings()) Observe(now, system, reading);
+  entry->measured_at = now.mono;
+  entry->shown.measured_at = now.wall;
+  entry->measurements = std::make_shared<const v1::Snapshot>(std::move(snapshot));
+}
+
+void FleetState::SaidGoodbye(Instant now, absl::string_view system,
+                             const v1::Goodbye& goodbye) {
+  Entry* entry = Find(system);
+  if (entry == nullptr) return;
+  entry->beat_at.reset();
+  if (goodbye.has_back_in()) {
+    entry->back_by = now.mono + std::min(FromProto(goodbye.back_in()), kMostAway);
+  }
+}
+
+void FleetState::Told(Instant now, absl::string_view system, const v1::Event& event) {
+  Entry* entry = Find(system);
+  if (entry == nullptr || event.finding().level() < v1::LEVEL_WARNING) return;
+  // A finding that arrives late is history: it goes into the books, not onto
+  // the table.
+  const absl::Time last = FromProto(event.finding().last_seen());
+  if (now.wall - last > options_.trouble_lasts) return;
+  entry->trouble = event.finding().type();
+  entry->trouble_until = now.mono + options_.trouble_lasts;
+}
+
+void FleetState::Pinged(Instant now, absl::string_view system,
+                        const v1::PingReading& reading) {
+  v1::PingReading named = reading;
+  named.set_peer(std::string(system));
+  Observe(now, kCollector, named);
+}
+
+void FleetState::Observe(Instant now, absl::string_view observer,
+                         const v1::PingReading& reading) {
+  Entry* target = Find(reading.peer());
+  // Nobody is a witness for itself.
+  if (target == nullptr || target->system.id() == observer) return;
+  Observation observation;
+  observation.verdict = reading.verdict();
+  if (reading.has_rtt_us() && reading.verdict() == v1::PingReading::VERDICT_PASS) {
+    observation.rtt = absl::Microseconds(reading.rtt_us());
+  }
+  observation.at = now.mono - absl::Milliseconds(reading.age_ms());
+  target->observations[std::string(observer)] = observation;
+}
+
+PingSummary FleetState::SummarizePing(Instant now, const Entry& entry) const {
+  PingSummary summary;
+  absl::Duration newest = -absl::InfiniteDuration();
+  for (const auto& [observer, observation] : entry.observations) {
+    const absl::Duration fresh_for =
+        kMissedBeats *
+        (observer == kCollector ? options_.ping_interval : options_.snapshot_interval);
+    if (now.mono - observation.at > fresh_for) continue;
+    const bool passed = observation.verdict == v1::PingReading::VERDICT_PASS;
+    if (!passed && observation.verdict != v1::PingReading::VERDICT_FAIL) continue;
+    ++summary.asked_from;
+    if (passed) {
+      ++summary.reached_from;
+      if (observation.rtt && (!summary.rtt || *observation.rtt < *summary.rtt)) {
+        summary.rtt = observation.rtt;
+      }
+    }
+    newest = std::max(newest, observation.at);
+  }
+  if (summary.asked_from > 0) {
+    summary.state = summary.reached_from > 0 ? PingState::kUp : PingState::kDown;
+    summary.measured_at = now.wall - (now.mono - newest);
+  }
+  if (summary.state == PingState::kDown) {
+    summary.why = absl::StrCat("No answer to ", summary.asked_from,
+                               summary.asked_from == 1 ? " observer." : " observers.");
+  } else if (entry.system.addresses().empty()) {
+    summary.why = "No address to ping.";
+  } else if (summary.state == PingState::kUnknown) {
+    summary.why = "Nobody could ask.";
+  }
+  return summary;
+}
+
+Facts FleetState::GatherFacts(Instant now, const Entry& entry) const {
+  Facts facts;
+  facts.lifecycle = entry.shown.lifecycle;
+  facts.connected = entry.beat_at && now.mono - *entry.beat_at <=
+                                         kMissedBeats * options_.heartbeat_interval;
+  if (entry.shown.last_seen) {
+    facts.silent_for = std::max(now.wall - *entry.shown.last_seen, absl::ZeroDuration());
+  }
+  facts.planned_restart = entry.back_by && now.mono < *entry.back_by;
+  facts.ping = SummarizePing(now, entry).state;
+  if (facts.connected && entry.measured_at &&
+      now.mono - *entry.measured_at <= kMissedBeats * options_.snapshot_interval) {
+    facts.measurements = entry.measurements.get();
+  }
+  if (now.mono < entry.trouble_until) facts.trouble = entry.trouble;
+  return facts;
+}
+
+std::vector<HealthTransition> FleetState::Tick(Instant now) {
+  std::vector<HealthTransition> transitions;
+  for (Entry& entry : entries_) {
+    const Facts facts = GatherFacts(now, entry);
+    const Verdict verdict = Judge(facts);
+    SystemState& shown = entry.shown;
+    shown.connected = facts.connected;
+    shown.measurements = facts.measurements == nullptr ? nullptr : entry.measurements;
+    shown.ping = SummarizePing(now, entry);
+    shown.health_why = verdict.why;
+    if (verdict.health == shown.health) continue;
+    transitions.push_back(
+        {shown.id, shown.health, verdict.health, verdict.why, now.wall});
+    shown.health = verdict.health;
+    shown.health_since = now.wall;
+  }
+  return transitions;
+}
+
+FleetSnapshot FleetState::Snapshot(Instant now, const CollectorStats& stats) const {
+  FleetSnapshot snapshot;
+  snapshot.at = now.wall;
+  snapshot.stats = stats;
+  snapshot.posts = posts_;
+  snapshot.systems.reserve(entries_.size());
+  for (const Entry& entry : entries_) snapshot.systems.push_back(entry.shown);
+  return snapshot;
+}
+
+v1::Config FleetState::ConfigFor(absl::string_view system) const {
+  v1::Config config;
+  config.set_version(1);
+  const auto found = index_.find(std::string(system));
+  if (found == index_.end()) return config;
+  const size_t count = entries_.size();
+  const size_t others = count - 1;
+  const size_t wanted = count <= kFullMesh ? others : kFanOut;
+  for (size_t i = 1; i <= others && config.ping_targets_size() < static_cast<int>(wanted);
+       ++i) {
+    const v1::System& peer = entries_[(found->second + i) % count].system;
+    if (peer.addresses().empty()) continue;
+    v1::PingTarget& target = *config.add_ping_targets();
+    target.set_peer(peer.id());
+    target.set_address(peer.addresses(0));
+  }
+  return config;
+}
+
+std::vector<v1::PingTarget> FleetState::CollectorTargets() const {
+  std::vector<v1::PingTarget> targets;
+  for (const Entry& entry : entries_) {
+    if (entry.system.addresses().empty()) continue;
+    targets.emplace_back();
+    targets.back().set_peer(entry.system.id());
+    targets.back().set_address(entry.system.addresses(0));
+  }
+  return targets;
+}
+
+}  // namespace mailvane

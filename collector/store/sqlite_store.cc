@@ -1,0 +1,253 @@
+#include "collector/store/sqlite_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace mailvane {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+
+// A duplicate is found by number (a replay) or by key (a log that was read
+// twice, under a new number); either way the row that is there stays.
+constexpr char kSchema[] = R"(
+CREATE TABLE IF NOT EXISTS committed (
+  agent TEXT NOT NULL, epoch BLOB NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (agent, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+  id INTEGER PRIMARY KEY, agent TEXT NOT NULL, epoch BLOB NOT NULL,
+  seq INTEGER NOT NULL, key BLOB NOT NULL, time_us INTEGER NOT NULL,
+  arrived_us INTEGER NOT NULL, body BLOB NOT NULL, rejected INTEGER NOT NULL,
+  UNIQUE (agent, epoch, seq), UNIQUE (agent, key));
+CREATE TABLE IF NOT EXISTS seen (
+  agent TEXT PRIMARY KEY, at_us INTEGER NOT NULL, version TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS posts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, created_us INTEGER NOT NULL,
+  system TEXT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL);
+)";
+
+constexpr char kInsertEvent[] =
+    "INSERT OR IGNORE INTO events (agent, epoch, seq, key, time_us, arrived_us, body, "
+    "rejected) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr char kRaiseCommitted[] =
+    "INSERT INTO committed VALUES (?, ?, ?) ON CONFLICT (agent, epoch) DO UPDATE SET "
+    "seq = max(seq, excluded.seq)";
+constexpr char kCommitted[] = "SELECT seq FROM committed WHERE agent = ? AND epoch = ?";
+constexpr char kPutSeen[] =
+    "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (agent) DO UPDATE SET "
+    "at_us = excluded.at_us, version = excluded.version WHERE excluded.at_us >= at_us";
+constexpr char kInsertPost[] =
+    "INSERT INTO posts (created_us, system, title, body) VALUES (?, ?, ?, ?) "
+    "RETURNING id";
+
+}  // namespace
+
+struct SqliteStore::Statements {
+  Statement insert_event;
+  Statement committed;
+  Statement raise_committed;
+  Statement put_seen;
+  Statement insert_post;
+};
+
+SqliteStore::SqliteStore(std::unique_ptr<Database> db, Statements statements)
+    : db_(std::move(db)),
+      statements_(std::make_unique<Statements>(std::move(statements))) {}
+
+SqliteStore::~SqliteStore() = default;
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<Database>> db = Database::Open(path);
+  if (!db.ok()) return db.status();
+  absl::StatusOr<int64_t> version = (*db)->QueryInt("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (*version > kSchemaVersion) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("open ", path, ": made by a newer version (schema ", *version,
+                     ", this one reads ", kSchemaVersion, ")"));
+  }
+  absl::Status status =
+      (*db)->Run(absl::StrCat(kSchema, "PRAGMA user_version=", kSchemaVersion));
+  if (!status.ok()) return status;
+  absl::StatusOr<Statement> insert_event = (*db)->Prepare(kInsertEvent);
+  if (!insert_event.ok()) return insert_event.status();
+  absl::StatusOr<Statement> committed = (*db)->Prepare(kCommitted);
+  if (!committed.ok()) return committed.status();
+  absl::StatusOr<Statement> raise = (*db)->Prepare(kRaiseCommitted);
+  if (!raise.ok()) return raise.status();
+  absl::StatusOr<Statement> put_seen = (*db)->Prepare(kPutSeen);
+  if (!put_seen.ok()) return put_seen.status();
+  absl::StatusOr<Statement> insert_post = (*db)->Prepare(kInsertPost);
+  if (!insert_post.ok()) return insert_post.status();
+  return std::unique_ptr<SqliteStore>(new SqliteStore(
+      *std::move(db), {*std::move(insert_event), *std::move(committed), *std::move(raise),
+                       *std::move(put_seen), *std::move(insert_post)}));
+}
+
+absl::StatusOr<uint64_t> SqliteStore::Committed(const EventRow& row) {
+  Statement& query = statements_->committed;
+  query.BindText(1, row.agent);
+  query.BindBlob(2, row.epoch);
+  absl::StatusOr<bool> found = query.Step();
+  if (!found.ok()) return found.status();
+  const uint64_t seq = *found ? query.Int(0) : 0;
+  query.Reset();
+  return seq;
+}
+
+absl::Status SqliteStore::RaiseCommitted(const EventRow& row) {
+  Statement& raise = statements_->raise_committed;
+  raise.BindText(1, row.agent);
+  raise.BindBlob(2, row.epoch);
+  raise.Bind(3, static_cast<int64_t>(row.covers_upto));
+  return raise.Run();
+}
+
+absl::Status SqliteStore::InsertEvent(const EventRow& row, StoreResult* result) {
+  Statement& insert = statements_->insert_event;
+  insert.BindText(1, row.agent);
+  insert.BindBlob(2, row.epoch);
+  insert.Bind(3, static_cast<int64_t>(row.seq));
+  insert.BindBlob(4, row.key);
+  insert.Bind(5, absl::ToUnixMicros(row.time));
+  insert.Bind(6, absl::ToUnixMicros(row.arrived));
+  insert.BindBlob(7, row.body);
+  insert.Bind(8, row.rejected);
+  absl::Status status = insert.Run();
+  if (status.ok() && db_->Changes() == 0) ++result->duplicates;
+  return status;
+}
+
+// Rows of one agent come in runs, so what is committed is read once at a run's
+// beginning and written once at its end.
+absl::Status SqliteStore::CommitEvents(const std::vector<EventRow>& events,
+                                       StoreResult* result) {
+  uint64_t committed = 0;
+  for (size_t i = 0; i < events.size(); ++i) {
+    const EventRow& row = events[i];
+    const auto same_run = [&row](const EventRow& other) {
+      return other.agent == row.agent && other.epoch == row.epoch;
+    };
+    if (i == 0 || !same_run(events[i - 1])) {
+      absl::StatusOr<uint64_t> before = Committed(row);
+      if (!before.ok()) return before.status();
+      committed = *before;
+    }
+    if (row.seq > committed + 1) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "event ", row.seq, " of ", row.agent, ": what comes before it, from ",
+          committed + 1, ", is not committed"));
+    }
+    committed = std::max(committed, row.covers_upto);
+    absl::Status status = InsertEvent(row, result);
+    if (!status.ok()) return status;
+    if (i + 1 == events.size() || !same_run(events[i + 1])) {
+      status = RaiseCommitted(row);
+      if (!status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoreResult> SqliteStore::Commit(const StoreBatch& batch) {
+  StoreResult result;
+  absl::StatusOr<Transaction> sql = Transaction::Begin(db_.get());
+  if (!sql.ok()) return sql.status();
+  absl::Status status = CommitEvents(batch.events, &result);
+  if (!status.ok()) return status;
+  for (const SeenRow& row : batch.seen) {
+    Statement& put = statements_->put_seen;
+    put.BindText(1, row.agent);
+    put.Bind(2, absl::ToUnixMicros(row.at));
+    put.BindText(3, row.version);
+    status = put.Run();
+    if (!status.ok()) return status;
+  }
+  for (const PostRow& row : batch.posts) {
+    Statement& insert = statements_->insert_post;
+    insert.Bind(1, absl::ToUnixMicros(row.created));
+    insert.BindText(2, row.system);
+    insert.BindText(3, row.title);
+    insert.BindText(4, row.body);
+    absl::StatusOr<bool> id = insert.Step();
+    if (!id.ok()) return id.status();
+    result.post_ids.push_back(insert.Int(0));
+    status = insert.Run();
+    if (!status.ok()) return status;
+  }
+  status = sql->Commit();
+  if (!status.ok()) return status;
+  return result;
+}
+
+absl::StatusOr<std::vector<CommittedRow>> SqliteStore::LoadCommitted() {
+  absl::StatusOr<Statement> query =
+      db_->Prepare("SELECT agent, epoch, seq FROM committed");
+  if (!query.ok()) return query.status();
+  std::vector<CommittedRow> rows;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return rows;
+    rows.push_back({std::string(query->Text(0)), std::string(query->Blob(1)),
+                    static_cast<uint64_t>(query->Int(2))});
+  }
+}
+
+absl::StatusOr<std::vector<SeenRow>> SqliteStore::LoadSeen() {
+  absl::StatusOr<Statement> query =
+      db_->Prepare("SELECT agent, at_us, version FROM seen");
+  if (!query.ok()) return query.status();
+  std::vector<SeenRow> rows;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return rows;
+    rows.push_back({std::string(query->Text(0)), absl::FromUnixMicros(query->Int(1)),
+                    std::string(query->Text(2))});
+  }
+}
+
+absl::StatusOr<std::vector<PostRow>> SqliteStore::LoadPosts(int limit) {
+  absl::StatusOr<Statement> query = db_->Prepare(
+      "SELECT id, created_us, system, title, body FROM posts ORDER BY id DESC LIMIT ?");
+  if (!query.ok()) return query.status();
+  query->Bind(1, limit);
+  std::vector<PostRow> rows;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return rows;
+    rows.push_back({query->Int(0), absl::FromUnixMicros(query->Int(1)),
+                    std::string(query->Text(2)), std::string(query->Text(3)),
+                    std::string(query->Text(4))});
+  }
+}
+
+absl::StatusOr<std::vector<EventRow>> SqliteStore::LoadEvents(int limit) {
+  absl::StatusOr<Statement> query = db_->Prepare(
+      "SELECT agent, epoch, seq, key, time_us, arrived_us, body, rejected FROM events "
+      "ORDER BY id DESC LIMIT ?");
+  if (!query.ok()) return query.status();
+  query->Bind(1, limit);
+  std::vector<EventRow> rows;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return rows;
+    EventRow event;
+    event.agent = std::string(query->Text(0));
+    event.epoch = std::string(query->Blob(1));
+    event.seq = event.covers_upto = query->Int(2);
+    event.key = std::string(query->Blob(3));
+    event.time = absl::FromUnixMicros(query->Int(4));
+    event.arrived = absl::FromUnixMicros(query->Int(5));
+    event.body = std::string(query->Blob(6));
+    event.rejected = static_cast<int>(query->Int(7));
+    rows.push_back(std::move(event));
+  }
+}
+
+}  // namespace mailvane

@@ -58,8 +58,9 @@ SqliteStore::SqliteStore(std::unique_ptr<Database> db, Statements statements)
 
 SqliteStore::~SqliteStore() = default;
 
-absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<Database>> db = Database::Open(path);
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
+                                                               const std::string& vfs) {
+  absl::StatusOr<std::unique_ptr<Database>> db = Database::Open(path, {vfs});
   if (!db.ok()) return db.status();
   absl::StatusOr<int64_t> version = (*db)->QueryInt("PRAGMA user_version");
   if (!version.ok()) return version.status();

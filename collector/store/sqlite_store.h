@@ -13,7 +13,9 @@ class SqliteStore final : public Store {
  public:
   // Opens or makes the file.  kFailedPrecondition: a newer version made it;
   // kDataLoss: it is corrupt, and nobody but a person should decide what to do.
-  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path);
+  // `vfs`: name of a registered SQLite VFS; empty for the host's.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,
+                                                           const std::string& vfs = "");
   ~SqliteStore() override;
 
   absl::StatusOr<StoreResult> Commit(const StoreBatch& batch) override;

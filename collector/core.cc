@@ -55,6 +55,11 @@ void CollectorCore::Pinged(Instant now, absl::string_view system,
   fleet_.Pinged(now, system, reading);
 }
 
+void CollectorCore::SetInventory(Instant now, const v1::Inventory& inventory) {
+  fleet_.SetInventory(inventory, now);
+  sessions_.InventoryChanged();
+}
+
 void CollectorCore::Tick(Instant now) {
   sessions_.Tick(now);
   const std::vector<HealthTransition> transitions = fleet_.Tick(now);

@@ -51,6 +51,8 @@ class CollectorCore {
   void Closed(SessionId id);
   void Pinged(Instant now, absl::string_view system, const v1::PingReading& reading);
   void Stored(Instant now, uint64_t ticket, const absl::StatusOr<StoreResult>& result);
+  // A new inventory, checked.
+  void SetInventory(Instant now, const v1::Inventory& inventory);
   // To be called about once a second.
   void Tick(Instant now);
   void Drain(absl::Duration spread) { sessions_.Drain(spread); }

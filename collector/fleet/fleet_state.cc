@@ -1,6 +1,7 @@
 #include "collector/fleet/fleet_state.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "collector/fleet/inventory.h"
@@ -23,15 +24,30 @@ constexpr absl::Duration kMostAway = absl::Seconds(600);
 FleetState::FleetState(const v1::Inventory& inventory, const Options& options,
                        Instant now)
     : options_(options) {
+  SetInventory(inventory, now);
+}
+
+void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
+  std::vector<Entry> before = std::exchange(entries_, {});
+  const std::map<std::string, size_t, std::less<>> old_index = std::exchange(index_, {});
   for (const v1::System& system : inventory.systems()) {
     Entry entry;
+    const auto known = old_index.find(system.id());
+    if (known != old_index.end()) entry = std::move(before[known->second]);
+    SystemState fresh = SystemFromInventory(system);
+    fresh.last_seen = entry.shown.last_seen;
+    fresh.agent_version = entry.shown.agent_version;
+    fresh.measured_at = entry.shown.measured_at;
+    fresh.health = entry.shown.health;
+    fresh.health_why =
+        known != old_index.end() ? entry.shown.health_why : "No report yet.";
+    fresh.health_since = known != old_index.end() ? entry.shown.health_since : now.wall;
     entry.system = system;
-    entry.shown = SystemFromInventory(system);
-    entry.shown.health_why = "No report yet.";
-    entry.shown.health_since = now.wall;
+    entry.shown = std::move(fresh);
     index_.emplace(system.id(), entries_.size());
     entries_.push_back(std::move(entry));
   }
+  ++config_version_;
 }
 
 const FleetState::Entry* FleetState::Find(absl::string_view system) const {
@@ -212,7 +228,7 @@ FleetSnapshot FleetState::Snapshot(Instant now, const CollectorStats& stats) con
 
 v1::Config FleetState::ConfigFor(absl::string_view system) const {
   v1::Config config;
-  config.set_version(1);
+  config.set_version(config_version_);
   const auto found = index_.find(std::string(system));
   if (found == index_.end()) return config;
   const size_t count = entries_.size();

@@ -46,6 +46,9 @@ class FleetState {
   // The inventory has been checked.
   FleetState(const v1::Inventory& inventory, const Options& options, Instant now);
 
+  // A new inventory, checked: what is known of a system stays with its id.
+  void SetInventory(const v1::Inventory& inventory, Instant now);
+
   bool Knows(absl::string_view system) const { return Find(system) != nullptr; }
 
   // Heard before this collector was started.
@@ -104,6 +107,8 @@ class FleetState {
   std::vector<Entry> entries_;
   std::map<std::string, size_t, std::less<>> index_;
   std::vector<Post> posts_;
+  // Of the agents' Config: rises with each inventory.
+  uint64_t config_version_ = 0;
 };
 
 }  // namespace mailvane

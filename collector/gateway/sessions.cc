@@ -345,6 +345,18 @@ void Sessions::Acknowledge(SessionId id, Session& session, uint64_t upto) {
   rejected.erase(rejected.begin(), beyond);
 }
 
+void Sessions::InventoryChanged() {
+  for (auto& [id, session] : sessions_) {
+    if (session.closing || session.agent.empty()) continue;
+    if (fleet_->Knows(session.agent)) {
+      *Send(id).mutable_config() = fleet_->ConfigFor(session.agent);
+    } else {
+      Refuse(id, session, v1::Error::CODE_UNKNOWN_AGENT,
+             "the inventory has no system of this id any more", absl::Seconds(30), true);
+    }
+  }
+}
+
 void Sessions::Drain(absl::Duration spread) {
   for (auto& [id, session] : sessions_) {
     if (session.closing) continue;

@@ -69,6 +69,8 @@ class Sessions {
   void Tick(Instant now);
   // The batch of this ticket is committed, or not.
   void Stored(Instant now, uint64_t ticket, const absl::StatusOr<StoreResult>& result);
+  // The fleet has a new inventory: agents are told, or sent away.
+  void InventoryChanged();
   // Ends all sessions: come back within the spread.
   void Drain(absl::Duration spread);
 

@@ -1,6 +1,7 @@
 """A real Postfix in a private root, with its log and queue as plain files on
 the host's side."""
 
+import glob
 import json
 import os
 import pathlib
@@ -140,6 +141,8 @@ class Postfix:
     def stop(self) -> None:
         """As `postfix stop`; nothing of it runs afterwards."""
         if self._inside:
+            # master is the first process, so this ends with it, unfinished.
+            self._inside.run(["postfix", "stop"], check=False)
             self._inside.stop()
             self._inside = None
 
@@ -211,6 +214,8 @@ class Postfix:
     # ------------------------------------------------------------ the log
 
     def log_lines(self) -> list:
+        if not self.log_path.exists():  # just rotated
+            return []
         return self.log_path.read_text(errors="replace").splitlines()
 
     def wait_for_log(self, pattern: str, number: int = 1,
@@ -224,8 +229,9 @@ class Postfix:
 
     def rotate(self, how: str) -> pathlib.Path:
         """Rotates the log and returns where the old one is. `how`:
-        "rename": renamed to mail.log.1, then postlogd is told to open anew;
-        "postfix": as `postfix logrotate`, renamed with a date and gzipped;
+        "rename": renamed to mail.log.1, then SIGHUP; the new file appears with
+        the next line, and only this returns when no line can go to the old;
+        "postfix": `postfix logrotate`, which adds a date and gzip to that;
         "copytruncate": copied to mail.log.1, then cut to nothing."""
         old = self.log_path.with_name("mail.log.1")
         if how == "copytruncate":
@@ -233,8 +239,8 @@ class Postfix:
             self.truncate()
         elif how == "rename":
             self.log_path.rename(old)
-            self.reload()
-            wait_until(self.log_path.exists, f"a new {self.log_path}")
+            self._inside.send(signal.SIGHUP)
+            wait_until(lambda: not _held_open(old), f"postlogd to leave {old}")
         elif how == "postfix":
             before = set(self.directory.glob("mail.log.*"))
             self.run("postfix", "logrotate")
@@ -318,6 +324,10 @@ class Postfix:
         (self.config / "hosts").write_text(
             f"127.0.0.1 localhost\n127.0.0.1 {self.hostname}\n" +
             "".join(f"{ip} {name}\n" for name, ip in self._hosts.items()))
+        # Postfix waits until a file has rested for two seconds, for fear of
+        # reading it half written.
+        for file in self.config.iterdir():
+            os.utime(file, times=(0, file.stat().st_mtime - 60))
 
     def _try_start(self) -> bool:
         # Skips checking a queue that was just made; Postfix removes it.
@@ -340,7 +350,8 @@ class Postfix:
         if not (self.spool / "public/showq").is_socket():
             return False
         try:
-            with smtplib.SMTP(self.host, self.port, timeout=5) as client:
+            with smtplib.SMTP(self.host, self.port, timeout=5,
+                              local_hostname="localhost") as client:
                 return client.noop()[0] == 250
         except (OSError, smtplib.SMTPException):
             return False
@@ -356,3 +367,16 @@ def _expect(client, code, answer) -> str:
     if answer[0] != code:
         raise smtplib.SMTPResponseException(*answer)
     return answer[1].decode()
+
+
+def _held_open(path: pathlib.Path) -> bool:
+    """Whether any process of this machine has the file open."""
+    want = path.stat()
+    for link in glob.iglob("/proc/[0-9]*/fd/*"):
+        try:
+            found = os.stat(link)
+        except OSError:  # gone meanwhile
+            continue
+        if (found.st_dev, found.st_ino) == (want.st_dev, want.st_ino):
+            return True
+    return False

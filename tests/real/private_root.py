@@ -40,7 +40,7 @@ from typing import Callable, Mapping, Optional, Sequence
 
 # Part of every root's cache key. Raise it when building changes what a root
 # contains; a change to a package list needs nothing.
-VERSION = 1
+VERSION = 2
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -420,6 +420,7 @@ def _make_skeleton(path: pathlib.Path) -> None:
     for link in ("bin", "sbin", "lib", "lib64", "lib32", "libx32"):
         (path / link).symlink_to(f"usr/{link}")
     (path / "var/run").symlink_to("/run")
+    (path / "var/tmp").symlink_to("/tmp")
     path.chmod(0o755)
     for file, text in {
             "passwd": ACCOUNTS, "group": GROUPS,

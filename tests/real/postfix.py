@@ -72,7 +72,8 @@ class Postfix:
     RefusedPort, or by default its own SmtpSink, `postfix.sink`, that defers
     everything until told otherwise. `transports` sends single domains
     elsewhere ({"example.com": "smtp:[mx.example.com]:2525"}); `hosts` are
-    names the servers in the root can look up, in both directions ({"mx.example.com": "127.0.0.9"}).
+    names the servers in the root can look up, in both directions
+    ({"mx.example.com": "127.0.0.9"}).
     `settings` are main.cf lines that win over the ones here.
 
     Public paths, all on the host: `spool` (so showq answers at
@@ -155,6 +156,13 @@ class Postfix:
     def reload(self) -> None:
         self.run("postfix", "reload")
 
+    def configure(self, settings: Mapping[str, object]) -> None:
+        """Changes main.cf, and reloads when running."""
+        self._settings.update(settings)
+        self._configure()
+        if self._inside:
+            self.reload()
+
     # ----------------------------------------------------------- the mail
 
     def send(self, sender: str, to: Union[str, Sequence[str]], n: int = 1, *,
@@ -224,8 +232,12 @@ class Postfix:
         def there():
             found = [l for l in self.log_lines() if re.search(pattern, l)]
             return found if len(found) >= number else None
-        return wait_until(there, f"{number} log lines like {pattern!r}",
-                          seconds)
+        try:
+            return wait_until(there, f"{number} log lines like {pattern!r}",
+                              seconds)
+        except RootError as error:
+            last = "\n".join(self.log_lines()[-20:])
+            raise RootError(f"{error}; the last lines are\n{last}") from None
 
     def rotate(self, how: str) -> pathlib.Path:
         """Rotates the log and returns where the old one is. `how`:
@@ -322,7 +334,7 @@ class Postfix:
             "".join(f"{domain} {transport}\n"
                     for domain, transport in self._transports.items()))
         (self.config / "hosts").write_text(
-            f"127.0.0.1 localhost\n127.0.0.1 {self.hostname}\n" +
+            f"{self.host} {self.hostname}\n127.0.0.1 localhost\n" +
             "".join(f"{ip} {name}\n" for name, ip in self._hosts.items()))
         # Postfix waits until a file has rested for two seconds, for fear of
         # reading it half written.

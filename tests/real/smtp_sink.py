@@ -21,9 +21,9 @@ class SmtpSink:
     """Answers by table. `replies` maps a pattern of recipients, as fnmatch
     reads it and without regard to case, to the reply to RCPT TO; the first
     that fits is used, else `default`. `after_data` does the same for the reply
-    to the final dot, by the message's first accepted recipient. A reply is the exact text
-    without the line end; several lines are parted by "\\n"; None hangs up
-    instead. The tables may be changed at any time.
+    to the final dot, by the message's first accepted recipient. A reply is the
+    exact text without the line end; several lines are parted by "\\n"; None
+    hangs up instead. The tables may be changed at any time.
 
         with SmtpSink({"*@full.example": "452 4.2.2 mailbox full"}) as sink:
             ...   # deliver to sink.host, sink.port

@@ -172,7 +172,7 @@ class Inside:
             first = answer.readline().strip()
         self.pid = int(first) if first else None
         self._pidfd = None
-        if self.pid is not None:
+        if self.entered():
             # Already gone when the command was short: nothing to signal then.
             with contextlib.suppress(ProcessLookupError):
                 self._pidfd = os.pidfd_open(self.pid)
@@ -204,7 +204,9 @@ class Inside:
         """Asks, waits, then insists. Returns the exit status as Popen does;
         nothing of the namespace is left afterwards."""
         if self.running():
-            self.send(number)
+            # The kernel spares the first process of a namespace the signals
+            # it has no handler for; anywhere else they would end it.
+            self.send(number if self._handles(number) else signal.SIGKILL)
             try:
                 self.popen.wait(grace_seconds)
             except subprocess.TimeoutExpired:
@@ -220,6 +222,14 @@ class Inside:
             if stream:
                 stream.close()
         return self.popen.returncode
+
+    def _handles(self, number: int) -> bool:
+        try:
+            status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.M)
+        return bool(caught and int(caught.group(1), 16) >> (number - 1) & 1)
 
     def __enter__(self):
         return self

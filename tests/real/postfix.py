@@ -284,8 +284,9 @@ class Postfix:
     def _lay_out(self):
         for path in (self.directory, self.config, self.spool):
             path.mkdir(parents=True, exist_ok=True)
-        # The servers that run as postfix walk through it.
-        self.directory.chmod(0o755)
+        # The servers that run as postfix walk through them.
+        for path in (self.directory, self.config, self.spool):
+            path.chmod(0o755)
         for name, (owner, group, mode) in SPOOL.items():
             path = self.spool / name
             path.mkdir(exist_ok=True)
@@ -340,14 +341,15 @@ class Postfix:
         # reading it half written.
         for file in self.config.iterdir():
             os.utime(file, times=(0, file.stat().st_mtime - 60))
+            file.chmod(0o644)
 
     def _try_start(self) -> bool:
         # Skips checking a queue that was just made; Postfix removes it.
         (self.spool / "quick-start").touch()
         with open(self.directory / "postfix.out", "ab") as output:
             self._inside = self._root.start(
-                ["postfix", "start-fg"], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output, **self._options())
+                ["postfix", "start-fg"], stdin=subprocess.DEVNULL,
+                stdout=output, stderr=output, **self._options())
         try:
             ready = wait_until(lambda: not self._inside.running() or
                                self._answers(), "Postfix to answer")

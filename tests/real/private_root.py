@@ -105,6 +105,9 @@ def log(message: str) -> None:
 
 # ---------------------------------------------------------------- running
 
+# In front of a command: it ends when the thread that started it does.
+TIED = ("setpriv", "--pdeathsig", "KILL")
+
 # Runs in bash as the first process of the new namespaces: $1 descriptor that
 # hears when all is mounted, $2 root, $3 ro|rw, $4 host name or empty, $5 mount
 # commands for the binds; the command follows. Its own id as the host counts it
@@ -158,9 +161,8 @@ class Inside:
             unshare.append("--uts")
         if own_network:
             unshare.append("--net")
-        command = ["setpriv", "--pdeathsig", "KILL", *unshare, "--",
-                   "/bin/bash", "-c", ENTER, "enter", str(writer),
-                   str(root.path),
+        command = [*TIED, *unshare, "--", "/bin/bash", "-c", ENTER, "enter",
+                   str(writer), str(root.path),
                    "rw" if writable_root else "ro", hostname,
                    _mount_commands(root.path, binds, own_network), *argv]
         try:
@@ -185,9 +187,8 @@ class Inside:
             check: bool = True) -> subprocess.CompletedProcess:
         """Runs a command beside the process, in its namespaces."""
         return _complete(
-            ["setpriv", "--pdeathsig", "KILL", "nsenter", "--target",
-             str(self.pid), "--mount", "--pid", "--uts", "--net", "--",
-             "chroot", str(self._root.path), *argv],
+            [*TIED, "nsenter", "--target", str(self.pid), "--mount", "--pid",
+             "--uts", "--net", "--", "chroot", str(self._root.path), *argv],
             argv, env=self._env, input=input, timeout=timeout, check=check)
 
     def running(self) -> bool:
@@ -344,12 +345,16 @@ def ensure(name: str) -> PrivateRoot:
             # Not by mkdtemp: the name says whose leftover it is.
             building = final.parent / f".{final.name}.building"
             building.mkdir()
+            # Servers that are not root read what is written from here on.
+            umask = os.umask(0o022)
             try:
                 _build(PrivateRoot(name, building))
                 building.rename(final)
             except BaseException:
                 shutil.rmtree(building, ignore_errors=True)
                 raise
+            finally:
+                os.umask(umask)
     return PrivateRoot(name, final)
 
 
@@ -443,11 +448,11 @@ def _make_skeleton(path: pathlib.Path) -> None:
 
 def _unpack(deb: pathlib.Path, path: pathlib.Path) -> None:
     exclude = [f"--exclude={pattern}" for pattern in LEFT_OUT]
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb],
+    with subprocess.Popen([*TIED, "dpkg-deb", "--fsys-tarfile", deb],
                           stdout=subprocess.PIPE) as source:
         done = subprocess.run(
-            ["tar", "-x", "-C", path, "--numeric-owner", "--same-permissions",
-             "--keep-directory-symlink", *exclude],
+            [*TIED, "tar", "-x", "-C", path, "--numeric-owner",
+             "--same-permissions", "--keep-directory-symlink", *exclude],
             stdin=source.stdout, stderr=subprocess.PIPE, text=True, check=False)
     if source.returncode or done.returncode:
         raise RootError(f"unpack {deb.name}: {done.stderr.strip()}")

@@ -280,7 +280,7 @@ class PrometheusTest(RealTest):
 
     def test_it_scrapes_and_answers(self):
         with _serve({"/metrics": ("text/plain; version=0.0.4", METRICS)}) as at:
-            config = ("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+            config = ("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
                       "scrape_configs:\n- job_name: mailvane\n"
                       f"  static_configs: [{{targets: ['{at}']}}]\n")
             with Prometheus(self.directory, config) as prometheus:

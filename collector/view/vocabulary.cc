@@ -1,0 +1,198 @@
+#include "collector/view/vocabulary.h"
+
+#include "absl/strings/ascii.h"
+
+namespace mailvane {
+namespace {
+
+constexpr absl::string_view kOther = "other";
+
+// What agents read, by the names in SourceTransition.source.
+struct SourceWords {
+  absl::string_view label;
+  absl::string_view people;
+};
+constexpr SourceWords kSources[] = {
+    {"postfix_log", "Mail log"}, {"exim_log", "Mail log"}, {"dovecot_log", "Login log"},
+    {"mail_log", "Mail log"},    {"log_file", "Mail log"}, {"journal", "Journal"},
+    {"postfix_queue", "Queue"},  {"exim_queue", "Queue"},  {"host", "Host"},
+    {"outbox", "Outbox"},
+};
+
+// Who receives the world's mail, known by the names of its MX hosts.
+constexpr absl::string_view kProviders[] = {
+    "local",     "google",       "microsoft", "outlook",   "office365",  "yahoo",
+    "apple",     "aol",          "att",       "comcast",   "verizon",    "charter",
+    "cox",       "gmx",          "ionos",     "telekom",   "t-online",   "freenet",
+    "orange",    "free",         "laposte",   "sfr",       "ovh",        "libero",
+    "mail_ru",   "yandex",       "qq",        "netease",   "naver",      "seznam",
+    "zoho",      "fastmail",     "proton",    "rackspace", "mimecast",   "proofpoint",
+    "barracuda", "cisco",        "broadcom",  "sophos",    "trendmicro", "cloudflare",
+    "amazon",    "godaddy",      "gmail",     "icloud",    "web_de",     "microsoft365",
+    "bt",        "virgin_media", "telus",     "bell",      "rogers",     "shaw",
+};
+
+constexpr absl::string_view kFindings[] = {
+    "account_compromised",
+    "account_watch",
+    "provider_block",
+    "rate_limited",
+    "dnsbl_rejection",
+    "queue_stuck",
+    "dns_failure",
+    "mass_expiry",
+    "bounce_rate",
+    "bruteforce",
+    "harvest",
+    "deferral_rate",
+    "expiry",
+    "tls_failure",
+    "blocklist_listed",
+};
+
+template <size_t N>
+absl::string_view OneOf(const absl::string_view (&words)[N], absl::string_view word) {
+  for (const absl::string_view known : words) {
+    if (word == known) return known;
+  }
+  return kOther;
+}
+
+}  // namespace
+
+absl::string_view QueueLabel(v1::Queue queue) {
+  // No case for the sentinels that protoc adds: a newer agent may send any number.
+  switch (static_cast<int>(queue)) {
+    case v1::QUEUE_ACTIVE:
+      return "active";
+    case v1::QUEUE_INCOMING:
+      return "incoming";
+    case v1::QUEUE_DEFERRED:
+      return "deferred";
+    case v1::QUEUE_HOLD:
+      return "hold";
+    case v1::QUEUE_MAILDROP:
+      return "maildrop";
+    case v1::QUEUE_CORRUPT:
+      return "corrupt";
+    default:
+      return kOther;
+  }
+}
+
+absl::string_view StatusLabel(v1::DeliveryStatus status) {
+  switch (static_cast<int>(status)) {
+    case v1::DELIVERY_STATUS_SENT:
+      return "sent";
+    case v1::DELIVERY_STATUS_DEFERRED:
+      return "deferred";
+    case v1::DELIVERY_STATUS_BOUNCED:
+      return "bounced";
+    case v1::DELIVERY_STATUS_EXPIRED:
+      return "expired";
+    default:
+      return kOther;
+  }
+}
+
+absl::string_view LevelLabel(v1::Level level) {
+  switch (static_cast<int>(level)) {
+    case v1::LEVEL_INFO:
+      return "info";
+    case v1::LEVEL_WARNING:
+      return "warning";
+    case v1::LEVEL_CRITICAL:
+      return "critical";
+    default:
+      return kOther;
+  }
+}
+
+absl::string_view ReasonLabel(v1::Unavailable unavailable) {
+  switch (static_cast<int>(unavailable)) {
+    case v1::UNAVAILABLE_NOT_FOUND:
+      return "not_found";
+    case v1::UNAVAILABLE_PERMISSION_DENIED:
+      return "permission_denied";
+    case v1::UNAVAILABLE_TIMEOUT:
+      return "timeout";
+    case v1::UNAVAILABLE_MALFORMED:
+      return "malformed";
+    case v1::UNAVAILABLE_NOT_CONFIGURED:
+      return "not_configured";
+    case v1::UNAVAILABLE_OUTBOX_FULL:
+      return "outbox_full";
+    default:
+      return kOther;
+  }
+}
+
+absl::string_view SourceLabel(absl::string_view source) {
+  for (const SourceWords& words : kSources) {
+    if (source == words.label) return words.label;
+  }
+  return kOther;
+}
+
+absl::string_view ProviderLabel(absl::string_view provider) {
+  return OneOf(kProviders, provider);
+}
+
+absl::string_view FindingLabel(absl::string_view type) { return OneOf(kFindings, type); }
+
+absl::string_view VersionLabel(absl::string_view version) {
+  if (version.empty() || version.size() > 32) return kOther;
+  for (const char c : version) {
+    if (!absl::ascii_isalnum(c) && c != '.' && c != '+' && c != '-' && c != '~') {
+      return kOther;
+    }
+  }
+  return version;
+}
+
+absl::string_view ReasonForPeople(v1::Unavailable unavailable) {
+  switch (static_cast<int>(unavailable)) {
+    case v1::UNAVAILABLE_NOT_FOUND:
+      return "not found";
+    case v1::UNAVAILABLE_PERMISSION_DENIED:
+      return "permission denied";
+    case v1::UNAVAILABLE_TIMEOUT:
+      return "no answer in time";
+    case v1::UNAVAILABLE_MALFORMED:
+      return "not understood";
+    case v1::UNAVAILABLE_NOT_CONFIGURED:
+      return "none on this system";
+    case v1::UNAVAILABLE_OUTBOX_FULL:
+      return "reading is paused, the outbox is full";
+    default:
+      return "not readable";
+  }
+}
+
+absl::string_view SourceForPeople(absl::string_view source) {
+  for (const SourceWords& words : kSources) {
+    if (source == words.label) return words.people;
+  }
+  return "Another source";
+}
+
+absl::string_view QueueForPeople(v1::Queue queue) {
+  switch (static_cast<int>(queue)) {
+    case v1::QUEUE_ACTIVE:
+      return "Active";
+    case v1::QUEUE_INCOMING:
+      return "Incoming";
+    case v1::QUEUE_DEFERRED:
+      return "Deferred";
+    case v1::QUEUE_HOLD:
+      return "Hold";
+    case v1::QUEUE_MAILDROP:
+      return "Maildrop";
+    case v1::QUEUE_CORRUPT:
+      return "Corrupt";
+    default:
+      return "Other";
+  }
+}
+
+}  // namespace mailvane

@@ -1,0 +1,44 @@
+// Writes what the views make of the demonstration's fleet to a directory, to be
+// looked at, or to become the golden files after a change:
+//
+//   bazel run //tests/collector/view:render_demo_page -- DIRECTORY
+#include <cstdio>
+#include <string>
+
+#include "collector/view/metrics.h"
+#include "tests/collector/view/demo_fleet.h"
+
+namespace mailvane {
+namespace {
+
+bool Write(const std::string& path, const std::string& text) {
+  FILE* const file = fopen(path.c_str(), "w");
+  if (file == nullptr) {
+    perror(path.c_str());
+    return false;
+  }
+  fwrite(text.data(), 1, text.size(), file);
+  return fclose(file) == 0;
+}
+
+bool Render(const std::string& directory) {
+  const FleetSnapshot fleet = DemoFleet();
+  ProcessUsage usage;
+  usage.resident_bytes = 31'457'280;
+  usage.cpu_seconds = 12.5;
+  return Write(directory + "/fleet_metrics.txt",
+               RenderFleetMetrics(fleet, ExpositionFormat::kText)) &&
+         Write(directory + "/collector_metrics.txt",
+               RenderCollectorMetrics(fleet, usage, "0.1.0"));
+}
+
+}  // namespace
+}  // namespace mailvane
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    fprintf(stderr, "usage: render_demo_page DIRECTORY\n");
+    return 2;
+  }
+  return mailvane::Render(argv[1]) ? 0 : 1;
+}

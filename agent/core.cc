@@ -78,7 +78,7 @@ absl::Status AgentCore::Start(Instant now) {
   started.mutable_agent_started()->set_version(options_.session.version);
   started.mutable_agent_started()->set_after_clean_stop(outbox_->after_clean_stop());
   Stage(started);
-  return Flush();
+  return Flush(now);
 }
 
 absl::Status AgentCore::TakeLog(Instant now, absl::string_view source,
@@ -89,12 +89,12 @@ absl::Status AgentCore::TakeLog(Instant now, absl::string_view source,
     staged_checkpoints_[std::string(source)] = chunk.checkpoint;
     commit_due_ = std::min(commit_due_, now.mono + kCheckpointPause);
   }
-  if (!staged_events_.empty()) return Flush();
+  if (!staged_events_.empty()) return Flush(now);
   return Commit(now);
 }
 
 absl::Status AgentCore::Commit(Instant now) {
-  return now.mono >= commit_due_ ? Flush() : absl::OkStatus();
+  return now.mono >= commit_due_ ? Flush(now) : absl::OkStatus();
 }
 
 void AgentCore::TakeLine(Instant now, absl::string_view, const LogChunk& chunk,
@@ -152,11 +152,10 @@ void AgentCore::TakeLoss(Instant now, absl::string_view source, const LogChunk& 
   if (loss.from_offset) record.set_from_offset(*loss.from_offset);
   if (last_line_at_) *record.mutable_after() = ToProto(*last_line_at_);
   // A place in a file can be lost once; where none is known, each is its own.
-  event.set_key(loss.from_offset
-                    ? ContentKey({options_.session.agent_id, "loss",
-                                  absl::StrCat(loss.cause), chunk.file_key,
-                                  absl::StrCat(*loss.from_offset)})
-                    : random_->Bytes(16));
+  event.set_key(loss.from_offset ? ContentKey({options_.session.agent_id, "loss",
+                                               absl::StrCat(loss.cause), chunk.file_key,
+                                               absl::StrCat(*loss.from_offset)})
+                                 : random_->Bytes(16));
   Log(LogLevel::kError, "a part of the log is lost",
       {{"source", source},
        {"cause", v1::LossRecord::Cause_Name(loss.cause)},
@@ -190,7 +189,7 @@ absl::Status AgentCore::TakeSource(Instant now, v1::SourceReading reading) {
         {{"source", kept.source()}, {"why", kept.detail()}});
   }
   Stage(event);
-  return Flush();
+  return Flush(now);
 }
 
 absl::Status AgentCore::TakeQueue(Instant now, absl::string_view location,
@@ -223,7 +222,7 @@ absl::Status AgentCore::Stop(Instant now, absl::string_view reason) {
   event.set_key(random_->Bytes(16));
   event.mutable_agent_stopping()->set_reason(std::string(reason));
   Stage(event);
-  absl::Status status = Flush();
+  absl::Status status = Flush(now);
   if (status.ok()) status = outbox_->MarkCleanStop();
   session_.Stop(reason, absl::ZeroDuration());
   return status;
@@ -233,16 +232,24 @@ void AgentCore::Stage(const v1::Event& event) {
   staged_events_.push_back(event.SerializeAsString());
 }
 
-absl::Status AgentCore::Flush() {
+absl::Status AgentCore::Flush(Instant now) {
   OutboxTransaction transaction;
-  transaction.events = std::exchange(staged_events_, {});
-  for (auto& [source, checkpoint] : staged_checkpoints_) {
-    transaction.checkpoints.emplace_back(source, std::move(checkpoint));
-  }
-  staged_checkpoints_.clear();
+  transaction.events = staged_events_;
+  transaction.checkpoints.assign(staged_checkpoints_.begin(), staged_checkpoints_.end());
   transaction.states.emplace_back(kDeliveryState, delivery_.State());
+  absl::Status status = outbox_->Commit(transaction);
+  if (absl::IsResourceExhausted(status)) {
+    // Reading has stopped by now; what is staged waits for room.
+    if (!disk_full_) Log(LogLevel::kError, "the outbox cannot grow", {{"why", status}});
+    disk_full_ = true;
+    commit_due_ = now.mono + kCheckpointPause;
+    return absl::OkStatus();
+  }
+  disk_full_ = false;
+  staged_events_.clear();
+  staged_checkpoints_.clear();
   commit_due_ = absl::InfiniteDuration();
-  return outbox_->Commit(transaction);
+  return status;
 }
 
 v1::Snapshot AgentCore::Snapshot(Instant now) const {

@@ -79,7 +79,7 @@ class AgentCore {
                 const LogLoss& loss);
   void StageFinding(v1::Finding finding, absl::string_view line_key);
   void Stage(const v1::Event& event);
-  absl::Status Flush();
+  absl::Status Flush(Instant now);
 
   // Constant after construction.
   const Options options_;
@@ -95,6 +95,7 @@ class AgentCore {
   std::vector<std::string> staged_events_;
   std::map<std::string, std::string, std::less<>> staged_checkpoints_;
   absl::Duration commit_due_ = absl::InfiniteDuration();
+  bool disk_full_ = false;
 
   // The present state, for snapshots.
   v1::Host host_;

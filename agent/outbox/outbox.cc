@@ -127,6 +127,12 @@ absl::Status Outbox::SetMeta(absl::string_view key, absl::string_view value) {
 }
 
 absl::Status Outbox::Commit(const OutboxTransaction& transaction) {
+  absl::Status status = Append(transaction);
+  disk_full_ = absl::IsResourceExhausted(status);
+  return status;
+}
+
+absl::Status Outbox::Append(const OutboxTransaction& transaction) {
   absl::StatusOr<Transaction> sql = Transaction::Begin(db_.get());
   if (!sql.ok()) return sql.status();
 
@@ -208,8 +214,8 @@ absl::Status Outbox::StartNewEpoch() {
   if (!sql.ok()) return sql.status();
   const std::string epoch = random_->Bytes(16);
   const uint64_t shift = first_unacked_ - 1;
-  // Ascending order would meet a number that is still taken if the shift were
-  // smaller than the gap below the first; it never is, since nothing is below.
+  // In ascending order each number moves to one that is free: the first to 1,
+  // since all below it are acked and gone, and the others close up behind it.
   absl::Status status = db_->Run(absl::StrCat("UPDATE spool SET seq = seq - ", shift));
   if (status.ok()) status = SetMeta("epoch", epoch);
   if (status.ok()) status = SetMeta("next_seq", absl::StrCat(next_seq_ - shift));

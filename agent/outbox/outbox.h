@@ -6,8 +6,9 @@
 // An epoch is the life of one outbox.  Numbers count 1, 2, … within it.  When
 // the file is lost or went back in time, a new epoch begins.
 //
-// Belongs to one thread.  After any error but kInvalidArgument the program must
-// exit and open the outbox again: what a failed fsync left on disk is unknown.
+// Belongs to one thread.  After any error but kInvalidArgument and
+// kResourceExhausted the program must exit and open the outbox again: what a failed fsync
+// left on disk is unknown.
 #pragma once
 
 #include <cstdint>
@@ -59,13 +60,15 @@ class Outbox {
   uint64_t first_unacked() const { return first_unacked_; }
   // Sum of the events' sizes.
   uint64_t bytes() const { return bytes_; }
-  bool full() const { return bytes_ >= options_.max_bytes; }
+  // At its limit, or the disk had no room for the last Commit.
+  bool full() const { return bytes_ >= options_.max_bytes || disk_full_; }
   bool empty() const { return first_unacked_ == next_seq_; }
   // The file that was there could not be read.
   bool lost_previous() const { return lost_previous_; }
   // The last user said MarkCleanStop; true for a new outbox.
   bool after_clean_stop() const { return after_clean_stop_; }
 
+  // kResourceExhausted: the disk is full and nothing was changed; try again.
   absl::Status Commit(const OutboxTransaction& transaction);
 
   // Events from `from_seq` on, as many as fit both limits but at least one if
@@ -89,6 +92,7 @@ class Outbox {
       : options_(options), random_(random), db_(std::move(db)) {}
 
   absl::Status Load();
+  absl::Status Append(const OutboxTransaction& transaction);
   absl::Status SetMeta(absl::string_view key, absl::string_view value);
   absl::StatusOr<std::optional<std::string>> Lookup(absl::string_view table,
                                                     absl::string_view key) const;
@@ -102,6 +106,7 @@ class Outbox {
   uint64_t next_seq_ = 1;
   uint64_t first_unacked_ = 1;
   uint64_t bytes_ = 0;
+  bool disk_full_ = false;
   bool lost_previous_ = false;
   bool after_clean_stop_ = true;
 };

@@ -119,12 +119,12 @@ absl::Status UplinkSession::Welcome(Instant now, const v1::Welcome& welcome) {
     // It has more of this epoch than we ever gave out: our disk went back.
     return StartNewEpoch();
   }
-  absl::Status status = outbox_->Acknowledge(welcome.resume_after_seq());
+  absl::Status status = Forget(welcome.resume_after_seq());
   if (!status.ok()) return status;
   state_ = State::kLive;
   live_since_ = now.mono;
   greeting_deadline_ = absl::InfiniteDuration();
-  sent_upto_ = outbox_->first_unacked() - 1;
+  sent_upto_ = std::max(welcome.resume_after_seq(), outbox_->first_unacked() - 1);
   window_events_ = welcome.window_events();
   window_bytes_ = welcome.window_bytes();
   heartbeat_interval_ =
@@ -156,7 +156,13 @@ absl::Status UplinkSession::Ack(Instant now, const v1::Ack& ack) {
     unacked_bytes_ -= in_flight_.front().second;
     in_flight_.pop_front();
   }
-  return outbox_->Acknowledge(ack.upto_seq());
+  return Forget(ack.upto_seq());
+}
+
+absl::Status UplinkSession::Forget(uint64_t upto) {
+  absl::Status status = outbox_->Acknowledge(upto);
+  // Even forgetting takes room on a disk; the next ack covers this one.
+  return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
 }
 
 absl::Status UplinkSession::Fail(Instant now, const v1::Error& error) {

@@ -98,6 +98,7 @@ class UplinkSession {
 
   absl::Status Welcome(Instant now, const v1::Welcome& welcome);
   absl::Status Ack(Instant now, const v1::Ack& ack);
+  absl::Status Forget(uint64_t upto);
   absl::Status Fail(Instant now, const v1::Error& error);
   absl::Status StartNewEpoch();
   // The collector broke the protocol: leave it.

@@ -72,11 +72,13 @@ void StoreWriter::CommitGroup(std::vector<Item> group) {
   absl::Duration took = absl::Now() - before;
   size_t next_post = 0;
   for (size_t i = 0; i < group.size(); ++i) {
-    absl::StatusOr<StoreResult> own = result.status();
-    if (result.ok()) {
+    absl::StatusOr<StoreResult> own = result;
+    if (own.ok()) {
       const auto first = result->post_ids.begin() + next_post;
-      own = StoreResult{i == 0 ? result->duplicates : 0, {first, first + posts[i]}};
+      own->post_ids.assign(first, first + posts[i]);
       next_post += posts[i];
+      // Of the whole group: told once.
+      if (i > 0) own->duplicates = 0;
     }
     answer_(group[i].first, std::move(own), took);
     took = absl::ZeroDuration();

@@ -99,10 +99,18 @@ class PrivateRootTest(RealTest):
                               stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True) as victim:
             pid = int(victim.stdout.readline())
+            handle = os.pidfd_open(pid)
+            self.addCleanup(os.close, handle)
+            self.addCleanup(_end, handle)  # what should have ended by itself
             space = os.readlink(f"/proc/{pid}/ns/pid")
             wait_until(lambda: len(_in_namespace(space)) == 3, "two sleeps")
             victim.kill()
         wait_until(lambda: not _in_namespace(space), "the end of them")
+
+
+def _end(handle):
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
 
 
 def _in_namespace(space):

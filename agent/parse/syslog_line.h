@@ -1,0 +1,62 @@
+// The head of a syslog line: when, where, which program.
+//
+//   May  6 09:25:41 mx1 postfix/submission/smtpd[812]: connect from ...
+//   2026-05-06T09:25:41.123456+02:00 mx1 postfix/smtpd[812]: connect from ...
+//   <22>1 2026-05-06T09:25:41Z mx1 postfix/smtpd 812 - - connect from ...
+//
+// Pure, and without allocation: what comes out are views into the line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace mailvane {
+
+// Views live as long as the line.
+struct SyslogLine {
+  absl::Time time;
+  absl::string_view host;
+  // As it stands: "postfix/submission/smtpd".  Empty: the line names no program.
+  absl::string_view program;
+  // Its first part before a slash ("postfix"), its last ("smtpd"), and what is
+  // between ("submission").  Without a slash all of it is the daemon.
+  absl::string_view instance;
+  absl::string_view service;
+  absl::string_view daemon;
+  // 0: not given.
+  uint32_t pid = 0;
+  absl::string_view text;
+};
+
+// Splits "postfix/submission/smtpd" into instance, service and daemon.
+void SplitProgram(absl::string_view program, SyslogLine* line);
+
+// Reads lines of one log in their order: an old header has no year, and the line
+// before is the best guess there is.  Belongs to one thread.
+class SyslogReader {
+ public:
+  // `zone`: what the headers without a zone are in.
+  explicit SyslogReader(absl::TimeZone zone) : zone_(zone) {}
+
+  // Absent: no header that we know.  `now` decides the year until a line has been
+  // read: the latest one that is not more than a day ahead.
+  std::optional<SyslogLine> Parse(absl::string_view line, absl::Time now);
+
+  // "IDENT[PID]: MESSAGE", as the journal source gives it.
+  std::optional<SyslogLine> ParseTagged(absl::string_view text, absl::Time time,
+                                        absl::string_view host);
+
+ private:
+  bool OldTime(absl::string_view text, absl::Time now, absl::Time* time);
+
+  const absl::TimeZone zone_;
+  std::optional<absl::Time> previous_;
+  // The last "Mmm dd hh:mm" seen, and when that minute begins.
+  char minute_text_[12] = {};
+  absl::Time minute_;
+};
+
+}  // namespace mailvane

@@ -1,0 +1,50 @@
+// Any bytes, as lines of a log: nothing may be read outside them, and every view
+// that comes out must lie within.
+#include <stdlib.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "agent/parse/postfix.h"
+
+namespace {
+
+void Within(absl::string_view part, absl::string_view whole) {
+  if (part.empty()) return;
+  const std::less_equal<const char*> le;
+  if (!le(whole.data(), part.data()) ||
+      !le(part.data() + part.size(), whole.data() + whole.size())) {
+    abort();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  absl::string_view rest(reinterpret_cast<const char*>(data), size);
+  mailvane::SyslogReader reader(absl::UTCTimeZone());
+  const absl::Time now = absl::FromUnixSeconds(1'800'000'000);
+  while (!rest.empty()) {
+    const absl::string_view text = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(text.size() < rest.size() ? text.size() + 1 : text.size());
+    const auto line = reader.Parse(text, now);
+    if (!line.has_value()) continue;
+    for (absl::string_view part : {line->host, line->program, line->instance,
+                                   line->service, line->daemon, line->text}) {
+      Within(part, text);
+    }
+    const auto mail = mailvane::ParsePostfix(*line);
+    if (!mail.has_value()) continue;
+    for (absl::string_view part :
+         {mail->queue_id, mail->other_queue_id, mail->client_host, mail->client_ip,
+          mail->orig_client_ip, mail->account, mail->sasl_method, mail->sasl_sender,
+          mail->message_id, mail->from, mail->to, mail->orig_to, mail->helo,
+          mail->protocol, mail->stage, mail->relay_host, mail->relay_ip, mail->dsn,
+          mail->reply}) {
+      Within(part, text);
+    }
+    if (mail->ambiguous && !mail->account.empty()) abort();
+  }
+  return 0;
+}

@@ -75,6 +75,9 @@ struct SystemState {
   // One sentence, fit for the public: "No report for 3 min."
   std::string health_why;
   absl::Time health_since;
+  // The last health that was not kUnknown, for readers whose format has no word
+  // for unknown; absent with none.
+  std::optional<Health> last_known_health;
 
   PingSummary ping;
 

@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <string>
 
+#include "collector/view/json_api.h"
 #include "collector/view/metrics.h"
+#include "collector/view/status_page.h"
 #include "tests/collector/view/demo_fleet.h"
 
 namespace mailvane {
@@ -26,7 +28,17 @@ bool Render(const std::string& directory) {
   ProcessUsage usage;
   usage.resident_bytes = 31'457'280;
   usage.cpu_seconds = 12.5;
-  return Write(directory + "/fleet_metrics.txt",
+  PageSettings page;
+  page.title = "Northern Lights Mail: systems status";
+  const SystemState& system = *FindPublicSystem(fleet, "NC036");
+  return Write(directory + "/style.css", std::string(StyleSheet())) &&
+         Write(directory + "/live.js", std::string(LiveScript())) &&
+         Write(directory + "/page.html", RenderStatusPage(fleet, page, DemoTime())) &&
+         Write(directory + "/system.html",
+               RenderSystemPage(fleet, system, page, DemoTime())) &&
+         Write(directory + "/summary.json", RenderV2Summary(fleet, page)) &&
+         Write(directory + "/systems.json", RenderSystems(fleet, DemoTime())) &&
+         Write(directory + "/fleet_metrics.txt",
                RenderFleetMetrics(fleet, ExpositionFormat::kText)) &&
          Write(directory + "/collector_metrics.txt",
                RenderCollectorMetrics(fleet, usage, "0.1.0"));

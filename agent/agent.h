@@ -43,10 +43,9 @@ class Agent {
   explicit Agent(const v1::AgentConfig& config);
 
   absl::Status Open();
-  void OpenLog();
+  absl::Status OpenLog(const MailPaths& paths);
   absl::Status Pass(Instant now);
   absl::Status PassLog(Instant now);
-  absl::Status TakeLogResult(Instant now, const absl::StatusOr<LogChunk>& chunk);
   absl::Status PassQueue(Instant now);
   void PassPings(Instant now);
   void PassHost(Instant now);
@@ -68,18 +67,19 @@ class Agent {
   std::unique_ptr<LogFile> log_file_;
   std::unique_ptr<JournalApi> journal_api_;
   std::unique_ptr<Journal> journal_;
-  std::string log_source_;    // "postfix_log", "journal", "none"
+  std::string log_source_;    // "postfix_log", "journal"; empty: none is wanted
   std::string log_location_;  // a path
-  std::string log_detail_;    // why there is none
+  absl::Status log_missing_;  // why it can never be read here
   int inotify_ = -1;
   absl::Duration log_due_ = absl::ZeroDuration();
   absl::Duration log_read_at_ = absl::ZeroDuration();
 
   std::unique_ptr<ShowqReader> queue_;
   absl::Duration queue_due_ = absl::ZeroDuration();
+  absl::Duration queue_started_ = absl::ZeroDuration();
 
   std::unique_ptr<Pinger> pinger_;
-  std::unique_ptr<PingRound> ping_round_;
+  std::unique_ptr<PingRounds> ping_rounds_;
   uint64_t ping_config_version_ = 0;
 
   std::unique_ptr<HostReader> host_;

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "collector/view/routes.h"
 #include "platform/file_system.h"
 #include "platform/log.h"
 #include "platform/proto_time.h"
+#include "platform/version.h"
 
 namespace mailvane {
 namespace {
@@ -20,7 +20,6 @@ namespace {
 // The table may be this old when something changed.
 constexpr absl::Duration kPublishPause = absl::Milliseconds(200);
 constexpr absl::Duration kTick = absl::Seconds(1);
-constexpr absl::Duration kPingTimeout = absl::Seconds(2);
 // Agents that are told to come back later spread over this time.
 constexpr absl::Duration kDrainSpread = absl::Seconds(2);
 // For frames that are still to be written at the end.
@@ -99,27 +98,26 @@ absl::Status Collector::Open() {
   if (!gateway.ok()) return gateway.status();
   gateway_ = *std::move(gateway);
 
-  RouteOptions routes;
-  routes.title = config.status_page().title();
-  routes.url = config.status_page().url();
   absl::StatusOr<std::unique_ptr<HttpServer>> operator_http = HttpServer::Start(
-      config.operator_listen(), [this, routes](const HttpRequest& request) {
-        return OperatorResponse(request, *Published(), clock_.Now().wall, routes);
-      });
+      config.operator_listen(),
+      [this](const HttpRequest& request) { return OperatorRoutes(request, Context()); });
   if (!operator_http.ok()) return operator_http.status();
   operator_http_ = *std::move(operator_http);
   absl::StatusOr<std::unique_ptr<HttpServer>> status_http = HttpServer::Start(
-      config.status_listen(), [this, routes](const HttpRequest& request) {
-        return PublicResponse(request, *Published(), clock_.Now().wall, routes);
-      });
+      config.status_listen(),
+      [this](const HttpRequest& request) { return PublicRoutes(request, Context()); });
   if (!status_http.ok()) return status_http.status();
   status_http_ = *std::move(status_http);
 
   pinger_ = config.ping().script().empty() ? MakeHostPinger()
                                            : MakeScriptedPinger(config.ping().script());
-  ping_round_ =
-      std::make_unique<PingRound>(FromProto(config.ping().interval()), kPingTimeout);
-  if (PingsAtAll(config)) ping_round_->SetTargets(ToRequests(core_->PingTargets()));
+  PingRounds::Options rounds;
+  rounds.interval = FromProto(config.ping().interval());
+  rounds.timeout = std::min(rounds.timeout, rounds.interval);
+  ping_rounds_ = std::make_unique<PingRounds>(rounds);
+  if (PingsAtAll(config)) {
+    ping_rounds_->SetTargets(now, ToRequests(core_->PingTargets()));
+  }
 
   // Beyond this point other threads are at work.
   writer_ = std::make_unique<StoreWriter>(
@@ -158,9 +156,20 @@ void Collector::Fail(const absl::Status& status) {
   if (write(failed_descriptor_, &one, sizeof one) < 0) return;
 }
 
-std::shared_ptr<const FleetSnapshot> Collector::Published() const {
-  MutexLock lock(&mu_);
-  return published_;
+ViewContext Collector::Context() const {
+  ViewContext context;
+  {
+    MutexLock lock(&mu_);
+    context.fleet = published_;
+  }
+  context.now = clock_.Now().wall;
+  const v1::StatusPage& page = loaded_.config.status_page();
+  if (!page.title().empty()) context.page.title = page.title();
+  context.page.url = page.url();
+  context.version = kVersion;
+  context.process = ReadProcessUsage();
+  context.self_address = loaded_.config.operator_listen();
+  return context;
 }
 
 void Collector::Publish() {
@@ -241,7 +250,7 @@ void Collector::SetInventory(v1::Inventory inventory) {
   if (PingsAtAll(loaded_.config)) {
     std::vector<v1::PingTarget> targets =
         FleetState(inventory, FleetState::Options(), clock_.Now()).CollectorTargets();
-    ping_round_->SetTargets(ToRequests(targets));
+    ping_rounds_->SetTargets(clock_.Now(), ToRequests(targets));
   }
   {
     MutexLock lock(&mu_);
@@ -251,12 +260,12 @@ void Collector::SetInventory(v1::Inventory inventory) {
 }
 
 void Collector::PingDue(Instant now) {
-  const std::vector<PingRequest> requests = ping_round_->Step(now);
-  if (!requests.empty()) pinger_->Start(now, requests, kPingTimeout);
+  const std::vector<PingRequest> requests = ping_rounds_->Step(now);
+  if (!requests.empty()) pinger_->Start(now, requests, ping_rounds_->timeout());
   const std::vector<PingResult> results = pinger_->Poll(now);
   if (results.empty()) return;
-  ping_round_->Take(now, results);
-  std::vector<v1::PingReading> readings = ping_round_->Readings(now);
+  ping_rounds_->Take(now, results);
+  std::vector<v1::PingReading> readings = ping_rounds_->Readings(now);
   {
     MutexLock lock(&mu_);
     inbox_.pings = std::move(readings);
@@ -273,7 +282,7 @@ absl::Status Collector::Run(int stop_descriptor) {
       waiting.push_back({descriptor, POLLIN, 0});
     }
     const absl::Duration due =
-        std::min(ping_round_->NextDeadline(), pinger_->NextDeadline());
+        std::min(ping_rounds_->NextDeadline(), pinger_->NextDeadline());
     if (poll(waiting.data(), waiting.size(), ToPollTimeout(due - clock_.Now().mono)) <
             0 &&
         errno != EINTR) {

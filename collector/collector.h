@@ -21,6 +21,7 @@
 #include "collector/store/sqlite_store.h"
 #include "collector/store/store_writer.h"
 #include "collector/view/http_server.h"
+#include "collector/view/routes.h"
 #include "platform/clock.h"
 #include "platform/mutex.h"
 #include "platform/ping_round.h"
@@ -68,7 +69,8 @@ class Collector {
   void Publish();
   void Fail(const absl::Status& status);
   void PingDue(Instant now);
-  std::shared_ptr<const FleetSnapshot> Published() const;
+  // What the views may know; from any thread.
+  ViewContext Context() const;
 
   // Constant after Start.
   const LoadedCollectorConfig loaded_;
@@ -85,7 +87,7 @@ class Collector {
 
   // The thread of Run only.
   std::unique_ptr<Pinger> pinger_;
-  std::unique_ptr<PingRound> ping_round_;
+  std::unique_ptr<PingRounds> ping_rounds_;
 
   std::unique_ptr<StoreWriter> writer_;
   std::atomic<bool> stopping_{false};

@@ -72,7 +72,8 @@ int Work(const Words& words, LoadedCollectorConfig loaded) {
 
 int Main(int argc, char** argv) {
   Words words;
-  CLI::App app{"Collects what mail servers' agents report, and shows it."};
+  CLI::App app{"Collects what mail servers' agents report, and shows it.",
+               "mailvane-collector"};
   app.footer(
       "Agents connect to 127.0.0.1:9471, metrics are at http://127.0.0.1:9470/metrics,\n"
       "the public status page is at http://127.0.0.1:8080/, unless the configuration "

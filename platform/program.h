@@ -33,7 +33,7 @@ inline void AddCommonWords(CLI::App* app, LogWords* words) {
   app->add_option("--log.level", words->level, "debug, info, warning or error")
       ->capture_default_str();
   app->add_option("--log.format", words->format, "logfmt or json")->capture_default_str();
-  app->set_version_flag("--version", std::string(app->get_name()) + kVersion);
+  app->set_version_flag("--version", app->get_name() + " " + kVersion);
 }
 
 inline absl::Status Apply(const LogWords& words) {

@@ -59,11 +59,28 @@ class Pinger {
   virtual absl::Duration NextDeadline() const = 0;
 };
 
-std::unique_ptr<Pinger> MakeHostPinger();
+struct HostPingerOptions {
+  // False: as if the kernel did not let us send ICMP.
+  bool allow_icmp = true;
+  // Under way at once; what goes beyond is kUnknown.
+  size_t max_targets = 1000;
+  // Of these, by TCP, which takes a descriptor each.
+  size_t max_connections = 256;
+};
+
+// ICMP through unprivileged sockets, one for each address family, tried anew at
+// each Start.  Where the kernel refuses them (net.ipv4.ping_group_range), TCP:
+// the target's service then sees a connection that says nothing.  Descriptors()
+// is a single one, which becomes readable.
+//
+// No answer in time is kFail, and so is a router's word that the host can't be
+// reached.  kUnknown: no address, no route, no descriptor, no permission.
+std::unique_ptr<Pinger> MakeHostPinger(const HostPingerOptions& options = {});
 
 // Answers read from a file, for demonstrations: lines "peer<TAB>rtt_ms" or
-// "peer<TAB>fail"; read again at each round, so that the story can change.  A
-// peer that the file does not name is kUnknown.
+// "peer<TAB>fail", empty ones, and comments that begin with #; of two lines for a
+// peer the last holds.  Read again at each round, so that the story can change.
+// A peer that the file does not name is kUnknown.
 std::unique_ptr<Pinger> MakeScriptedPinger(std::string path);
 
 }  // namespace mailvane

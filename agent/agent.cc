@@ -85,9 +85,10 @@ AgentCore::Options CoreOptions(const v1::AgentConfig& config,
   options.session.snapshot_interval = FromProto(config.intervals().snapshot());
   options.log_zone = absl::LocalTimeZone();
   options.self = [](v1::Heartbeat* heartbeat) {
-    const SelfUsage usage = ReadSelfUsage();
-    heartbeat->set_resident_bytes(usage.resident_bytes);
-    heartbeat->set_cpu_ms(usage.cpu_ms);
+    const absl::StatusOr<SelfUsage> usage = ReadSelfUsage(HostFileSystem());
+    if (!usage.ok()) return;
+    heartbeat->set_resident_bytes(usage->resident_bytes);
+    heartbeat->set_cpu_ms(absl::ToInt64Milliseconds(usage->cpu));
   };
   return options;
 }
@@ -122,13 +123,15 @@ absl::Status Agent::Open() {
   if (!outbox.ok()) return outbox.status();
   outbox_ = *std::move(outbox);
   const Instant now = clock_.Now();
-  core_ = std::make_unique<AgentCore>(CoreOptions(config_, ReadBootId(files_)),
-                                      outbox_.get(), &random_, now);
+  // Absent where /proc is: then a cloned host can't be told from a restart.
+  const std::string boot_id = ReadBootId(files_).value_or("");
+  core_ = std::make_unique<AgentCore>(CoreOptions(config_, boot_id), outbox_.get(),
+                                      &random_, now);
   absl::Status status = core_->Start(now);
   if (!status.ok()) return status;
 
   const MailPaths paths = FindMailPaths(files_, config_);
-  host_ = std::make_unique<HostReader>(&files_, paths);
+  host_ = std::make_unique<HostReader>(&files_, paths.queue_directory);
   queue_ = std::make_unique<ShowqReader>(paths.queue_directory);
   status = OpenLog(paths);
   if (!status.ok()) return status;
@@ -271,7 +274,7 @@ absl::Status Agent::PassQueue(Instant now) {
   const absl::Duration took = now.mono - queue_started_;
   queue_due_ = queue_started_ +
                std::max(FromProto(config_.intervals().queue()), kQueueRest * took);
-  if (reading->unavailable() == v1::UNAVAILABLE_NOT_FOUND && !host_->has_postfix()) {
+  if (reading->unavailable() == v1::UNAVAILABLE_NOT_FOUND && !has_postfix_) {
     reading->set_unavailable(v1::UNAVAILABLE_NOT_CONFIGURED);
     reading->set_detail("there is no Postfix on this host");
   }
@@ -295,7 +298,12 @@ void Agent::PassPings(Instant now) {
 void Agent::PassHost(Instant now) {
   if (now.mono < host_due_) return;
   host_due_ = now.mono + kHostPause;
-  core_->TakeHost(host_->Read());
+  v1::Host host = host_->Read();
+  has_postfix_ = false;
+  for (const v1::MailProgram& program : host.programs()) {
+    has_postfix_ = has_postfix_ || program.name() == "postfix";
+  }
+  core_->TakeHost(std::move(host));
 }
 
 absl::Status Agent::PassUplink(Instant now) {

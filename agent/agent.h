@@ -83,6 +83,7 @@ class Agent {
   uint64_t ping_config_version_ = 0;
 
   std::unique_ptr<HostReader> host_;
+  bool has_postfix_ = false;
   absl::Duration host_due_ = absl::ZeroDuration();
 };
 

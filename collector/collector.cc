@@ -32,6 +32,7 @@ CollectorCore::Options CoreOptions(const v1::CollectorConfig& config) {
   options.fleet.heartbeat_interval = options.sessions.heartbeat_interval;
   options.fleet.snapshot_interval = options.sessions.snapshot_interval;
   options.fleet.ping_interval = FromProto(config.ping().interval());
+  options.fleet.trouble_lasts = FromProto(config.finding_shown());
   return options;
 }
 

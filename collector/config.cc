@@ -30,6 +30,7 @@ void SetDefaults(v1::CollectorConfig* config) {
   if (!sessions.has_snapshot_interval()) {
     sessions.mutable_snapshot_interval()->set_seconds(30);
   }
+  if (!config->has_finding_shown()) config->mutable_finding_shown()->set_seconds(15 * 60);
   if (!config->ping().has_interval()) {
     config->mutable_ping()->mutable_interval()->set_seconds(10);
   }

@@ -324,8 +324,18 @@ std::string RenderSystems(const FleetSnapshot& fleet, absl::Time now) {
                               ? Measurements(system)
                               : Json(nullptr)}});
   }
-  return Dump(
-      {{"at", Rfc3339(fleet.at)}, {"made_at", Rfc3339(now)}, {"systems", systems}});
+  Json posts = Json::array();
+  for (const Post& post : fleet.posts) {
+    posts.push_back({{"id", post.id},
+                     {"created_at", Rfc3339(post.created_at)},
+                     {"system", Clean(post.system)},
+                     {"title", Clean(post.title)},
+                     {"body", Clean(post.body)}});
+  }
+  return Dump({{"at", Rfc3339(fleet.at)},
+               {"made_at", Rfc3339(now)},
+               {"systems", systems},
+               {"posts", posts}});
 }
 
 }  // namespace mailvane

@@ -176,7 +176,8 @@ HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context
   };
   const bool v2 = absl::StartsWith(path, "/api/v2/");
   const absl::string_view id = Between(path, "/systems/", "");
-  if (path != "/" && !v2 && id.empty()) return not_found();
+  const absl::string_view badge = Between(path, "/badge/", ".svg");
+  if (path != "/" && !v2 && id.empty() && badge.empty()) return not_found();
   if (context.fleet == nullptr) {
     HttpResponse response = Plain(503, "The status is not known yet. Try again soon.\n");
     response.headers.emplace_back("Retry-After", "5");
@@ -192,6 +193,13 @@ HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context
     const SystemState* const system = FindPublicSystem(fleet, id);
     if (system == nullptr) return not_found();
     return Public(kHtmlType, RenderSystemPage(fleet, *system, context.page, context.now));
+  }
+  if (!badge.empty()) {
+    const SystemState* const system = FindPublicSystem(fleet, badge);
+    if (system == nullptr) return not_found();
+    HttpResponse response = Public("image/svg+xml", RenderBadge(*system));
+    response.headers = {{"Cache-Control", "public, max-age=60, s-maxage=60"}};
+    return response;
   }
   const struct {
     const char* path;

@@ -33,7 +33,7 @@ struct ViewContext {
 // /api/v1/systems, /-/healthy, /-/ready.  Shows hidden systems, too.
 HttpResponse OperatorRoutes(const HttpRequest& request, const ViewContext& context);
 
-// /, /systems/<id>, /style.css, /live.js, /api/v2/*.json.
+// /, /systems/<id>, /badge/<id>.svg, /style.css, /live.js, /api/v2/*.json.
 HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context);
 
 }  // namespace mailvane

@@ -67,6 +67,29 @@ Look LookOf(const SystemState& system) {
   return Look::kNoData;
 }
 
+// On white, as a badge's ground: 4.5 to 1 at least.
+HtmlLiteral Colour(Look look) {
+  switch (look) {
+    case Look::kGood:
+      return "#1a7f37";
+    case Look::kInternal:
+      return "#6639ba";
+    case Look::kNotYet:
+    case Look::kMaintenance:
+      return "#0550ae";
+    case Look::kDegraded:
+      return "#8a5c00";
+    case Look::kPartial:
+      return "#b04000";
+    case Look::kMajor:
+      return "#c01c28";
+    case Look::kLeaving:
+    case Look::kNoData:
+      return "#57606a";
+  }
+  return "#57606a";
+}
+
 HtmlLiteral ColourClass(Look look) {
   switch (look) {
     case Look::kGood:
@@ -440,6 +463,25 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
   AppendPosts(posts, &out);
   out << "</main>\n";
   AppendFoot(&out);
+  return std::move(out).Take();
+}
+
+std::string RenderBadge(const SystemState& system) {
+  // About 7 pixels a letter at this size; textLength makes it fit any font.
+  const std::string status = StatusWord(system);
+  const size_t left = 7 * system.name.size() + 12;
+  const size_t right = 7 * status.size() + 12;
+  Html out;
+  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << left + right
+      << "\" height=\"20\" role=\"img\"><title>" << Escaped(system.name) << ": "
+      << Escaped(status) << "</title><g aria-hidden=\"true\" fill=\"#fff\" "
+      << "font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\"><rect width=\""
+      << left << "\" height=\"20\" fill=\"#24292f\"/><rect x=\"" << left << "\" width=\""
+      << right << "\" height=\"20\" fill=\"" << Colour(LookOf(system))
+      << "\"/><text x=\"6\" y=\"14\" textLength=\"" << left - 12 << "\">"
+      << Escaped(system.name) << "</text><text x=\"" << left + 6
+      << "\" y=\"14\" textLength=\"" << right - 12 << "\">" << Escaped(status)
+      << "</text></g></svg>\n";
   return std::move(out).Take();
 }
 

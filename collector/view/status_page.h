@@ -28,6 +28,8 @@ std::string RenderStatusPage(const FleetSnapshot& fleet, const PageSettings& set
 // public.
 std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& system,
                              const PageSettings& settings, absl::Time now);
+// A picture of one system's status, for other pages: "NC036 | Operational".
+std::string RenderBadge(const SystemState& system);
 std::string RenderNotFoundPage(const PageSettings& settings);
 
 // The page's other two files.

@@ -91,6 +91,10 @@ TEST(Exposition, AgreesWithPrometheusCppByteForByte) {
     for (int i = 0; i < 2; ++i) peer.Sample({{"a", hostile}, {"b", "plain"}}, 1);
   }
 
+  const std::string quotes(1000, '"');
+  ours.Sample("", {{"a", quotes}}, 1.5);
+  peer.Sample({{"a", quotes}}, 1.5);
+
   EXPECT_EQ(std::move(ours).Finish(), peer.Text());
 }
 

@@ -118,6 +118,10 @@ TEST(PublicRoutes, Table) {
       {"/systems/NC999", 404, "text/html", "Not found"},
       {"/systems/", 404, "text/html", "Not found"},
       {"/systems/NC018", 404, "text/html", "Not found"},  // hidden, below
+      {"/badge/NC036.svg", 200, "image/svg+xml", "<title>NC036: Operational</title>"},
+      {"/badge/NC027.svg", 200, "image/svg+xml", "<title>NC027: No data</title>"},
+      {"/badge/NC018.svg", 404, "text/html", "Not found"},
+      {"/badge/.svg", 404, "text/html", "Not found"},
       {"/style.css", 200, "text/css", "prefers-color-scheme: dark"},
       {"/live.js", 200, "text/javascript", "DOMParser"},
       {"/api/v2/summary.json", 200, "application/json", "\"components\""},

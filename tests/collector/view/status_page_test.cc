@@ -161,7 +161,7 @@ TEST(StatusPage, NoTextBecomesMarkup) {
     settings.title = settings.url = hostile;
     for (const std::string& page : {RenderStatusPage(fleet, settings, DemoTime()),
                                     RenderSystemPage(fleet, system, settings, DemoTime()),
-                                    RenderNotFoundPage(settings)}) {
+                                    RenderBadge(system), RenderNotFoundPage(settings)}) {
       EXPECT_THAT(page, Not(HasSubstr(hostile)));
       for (const char* markup : {"<script>", "<img", "<svg onload", "</title></td>"}) {
         EXPECT_THAT(page, Not(HasSubstr(markup))) << hostile;

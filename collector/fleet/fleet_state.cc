@@ -39,6 +39,7 @@ void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
     fresh.agent_version = entry.shown.agent_version;
     fresh.measured_at = entry.shown.measured_at;
     fresh.health = entry.shown.health;
+    fresh.last_known_health = entry.shown.last_known_health;
     fresh.health_why =
         known != old_index.end() ? entry.shown.health_why : "No report yet.";
     fresh.health_since = known != old_index.end() ? entry.shown.health_since : now.wall;
@@ -210,6 +211,7 @@ std::vector<HealthTransition> FleetState::Tick(Instant now) {
     if (verdict.health == shown.health) continue;
     transitions.push_back(
         {shown.id, shown.health, verdict.health, verdict.why, now.wall});
+    if (shown.health != Health::kUnknown) shown.last_known_health = shown.health;
     shown.health = verdict.health;
     shown.health_since = now.wall;
   }

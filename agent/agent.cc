@@ -133,6 +133,9 @@ absl::Status Agent::Open() {
   const MailPaths paths = FindMailPaths(files_, config_);
   host_ = std::make_unique<HostReader>(&files_, paths.queue_directory);
   queue_ = std::make_unique<ShowqReader>(paths.queue_directory);
+  if (!paths.detail.empty()) {
+    Log(LogLevel::kWarning, "main.cf does not say all", {{"why", paths.detail}});
+  }
   status = OpenLog(paths);
   if (!status.ok()) return status;
   pinger_ = config_.ping().script().empty() ? MakeHostPinger()

@@ -16,6 +16,7 @@
 #include "agent/source/host.h"
 #include "agent/source/journal.h"
 #include "agent/source/log_file.h"
+#include "agent/source/main_cf.h"
 #include "agent/source/postfix_queue.h"
 #include "agent/uplink/grpc_uplink.h"
 #include "mailvane/v1/config.pb.h"

@@ -263,11 +263,11 @@ void Client(string_view rest, MailLine* out) {
       uint16_t port = 0;
       if (!TakePeer(&rest, &host, &line.orig_client_ip, &port)) line.ambiguous = true;
     }
-    if (!rest.empty()) {
-      line.ambiguous = true;
-      line.account = line.sasl_sender = line.other_queue_id = line.orig_client_ip =
-          string_view();
-    }
+    if (!rest.empty()) line.ambiguous = true;
+  }
+  if (line.ambiguous) {
+    line.account = line.sasl_sender = line.other_queue_id = line.orig_client_ip =
+        string_view();
   }
   *out = line;
   out->kind = MailKind::kClient;

@@ -91,8 +91,11 @@ absl::string_view Word(absl::string_view* rest) {
 // program: "last message repeated 3 times".
 void Tag(absl::string_view rest, SyslogLine* line) {
   line->text = rest;
-  const size_t end = rest.find_first_of("[: ");
-  if (end == 0 || end == absl::string_view::npos || rest[end] == ' ') return;
+  size_t end = 0;
+  while (end < rest.size() && rest[end] != '[' && rest[end] != ':' && rest[end] != ' ') {
+    ++end;
+  }
+  if (end == 0 || end == rest.size() || rest[end] == ' ') return;
   size_t after = end;
   uint32_t pid = 0;
   if (rest[end] == '[') {

@@ -250,6 +250,10 @@ TEST(Postfix, BelievesNothingThatAStrangerCouldHaveWritten) {
        "153053D: client=unknown[192.0.2.7], sasl_method=PLAIN, sasl_username=x, "
        "sasl_username=ceo",
        "client AMBIGUOUS id=153053D ip=192.0.2.7 method=PLAIN"},
+      {"postfix/smtpd",
+       "153053D: client=unknown[192.0.2.7], sasl_method=PLAIN, sasl_username=ann, "
+       "orig_client=",
+       "client AMBIGUOUS id=153053D ip=192.0.2.7 method=PLAIN"},
       // English words are no queue ids.
       {"postfix/smtpd", "warning: client=unknown[192.0.2.7]", "other"},
       {"postfix/smtpd", "fatal: to=<a>, relay=none, delay=1, status=sent (x)", "other"},

@@ -1,6 +1,8 @@
 #include "agent/source/log_file.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <utility>
 
 #include <gmock/gmock.h>
@@ -408,6 +410,48 @@ TEST_F(LogFileTest, WatchesTheDirectory) {
   EXPECT_THAT(log_->WatchDirectories(), ElementsAre("/var/log"));
   EXPECT_THAT(LogFile(&files_, "/x", {}).WatchDirectories(), ElementsAre("/"));
   EXPECT_THAT(LogFile(&files_, "x", {}).WatchDirectories(), ElementsAre("."));
+}
+
+// The same on a real file system: inodes, births and times as the kernel gives
+// them.
+TEST(LogFileOnDisk, FollowsARenameAndATruncation) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/mail.log");
+  std::remove(path.c_str());
+  std::remove((path + ".1").c_str());
+  const auto append = [&path](const char* text) {
+    std::ofstream(path, std::ios::app) << text;
+  };
+  HostFileSystem files;
+  LogFile log(&files, path, {});
+  Instant now{absl::FromUnixSeconds(1'800'000'000), absl::Hours(1)};
+  std::vector<LogLoss> losses;
+  const auto read = [&] {
+    std::vector<std::string> lines;
+    bool more = true;
+    while (more) {
+      const absl::StatusOr<LogChunk> chunk = log.Read(now);
+      EXPECT_OK(chunk);
+      if (!chunk.ok()) break;
+      for (const LogLine& line : chunk->lines) lines.emplace_back(line.text);
+      for (const LogLoss& loss : chunk->losses) losses.push_back(loss);
+      more = chunk->more;
+    }
+    return lines;
+  };
+  append("old\n");
+  EXPECT_THAT(read(), IsEmpty());
+  append("one\n");
+  EXPECT_THAT(read(), ElementsAre("one"));
+  ASSERT_EQ(std::rename(path.c_str(), (path + ".1").c_str()), 0);
+  append("two\n");
+  EXPECT_THAT(read(), IsEmpty());
+  now.mono += absl::Seconds(11);
+  EXPECT_THAT(read(), ElementsAre("two"));
+  EXPECT_THAT(losses, IsEmpty());
+  // Truncated, and regrown further than it was.
+  std::ofstream(path, std::ios::trunc) << "three and more\n";
+  EXPECT_THAT(read(), ElementsAre("three and more"));
+  EXPECT_THAT(losses, SizeIs(1));
 }
 
 }  // namespace

@@ -6,9 +6,18 @@
 namespace mailvane {
 namespace {
 
-bool IsTrouble(Health health) {
-  return health == Health::kDegraded || health == Health::kPartialOutage ||
-         health == Health::kMajorOutage;
+// 0: no trouble.
+int Severity(Health health) {
+  switch (health) {
+    case Health::kDegraded:
+      return 1;
+    case Health::kPartialOutage:
+      return 2;
+    case Health::kMajorOutage:
+      return 3;
+    default:
+      return 0;
+  }
 }
 
 const char* Words(Health health) {
@@ -38,8 +47,10 @@ std::optional<Post> DraftPost(const HealthTransition& transition,
       system.lifecycle == Lifecycle::kRetired) {
     return std::nullopt;
   }
-  const bool worse = IsTrouble(transition.to);
-  const bool over = IsTrouble(transition.from) && transition.to == Health::kOperational;
+  // Halfway back is no news: the end of it will be.
+  const bool worse = Severity(transition.to) > Severity(transition.from);
+  const bool over =
+      Severity(transition.from) > 0 && transition.to == Health::kOperational;
   if (!worse && !over) return std::nullopt;
   const std::string when =
       absl::FormatTime("%Y-%m-%d %H:%M UTC", transition.at, absl::UTCTimeZone());

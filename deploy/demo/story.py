@@ -150,11 +150,10 @@ intervals: {{queue: 3s}}
         if answer is None:
             return
         for system in answer["systems"]:
-            now = (system["status"], system["health_why"])
-            if self.shown.get(system["id"]) != now:
-                self.shown[system["id"]] = now
-                self.say(f"         table: {system['id']} {now[0]}"
-                         + (f" – {now[1]}" if now[1] else ""))
+            if self.shown.get(system["id"]) != system["status"]:
+                self.shown[system["id"]] = system["status"]
+                why = f" – {system['health_why']}" if system["health_why"] else ""
+                self.say(f"         table: {system['id']} {system['status']}{why}")
         for post in reversed(answer.get("posts", [])):
             if post["id"] not in self.posts:
                 self.posts.add(post["id"])

@@ -4,6 +4,7 @@
 #include <ifaddrs.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -117,6 +119,24 @@ absl::StatusOr<std::string> ReadComm(const FileSystem& files, absl::string_view 
       files.ReadAll(absl::StrCat("/proc/", pid, "/comm"), kSmallFile);
   if (comm.ok()) absl::StripTrailingAsciiWhitespace(&*comm);
   return comm;
+}
+
+// Whether some process has a lock on the file.  /proc/locks has lines
+// "1: FLOCK  ADVISORY  WRITE 1234 fe:01:4711 0 EOF": pid, device in hexadecimal
+// digits, inode.
+bool IsLocked(const FileSystem& files, const std::string& path) {
+  const absl::StatusOr<FileStat> stat = files.Stat(path);
+  const absl::StatusOr<std::string> locks = files.ReadAll("/proc/locks");
+  if (!stat.ok() || !locks.ok()) return false;
+  const std::string file = absl::StrFormat("%02x:%02x:%u", major(stat->id.device),
+                                           minor(stat->id.device), stat->id.inode);
+  for (absl::string_view line : absl::StrSplit(*locks, '\n')) {
+    const std::vector<absl::string_view> fields =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    // One that waits for the lock has "->" in front and is one field longer.
+    if (fields.size() == 8 && fields[3] == "WRITE" && fields[5] == file) return true;
+  }
+  return false;
 }
 
 // Reads dpkg's file, stanza by stanza, in one buffer.
@@ -305,20 +325,25 @@ std::map<std::string, bool> HostReader::Running() const {
       running.try_emplace(std::string(program), false);
   }
 
-  // Postfix says itself which master is its own: "           1234".  There may be
-  // others, of containers.
-  const absl::StatusOr<std::string> text =
-      files_->ReadAll(absl::StrCat(queue_directory_, "/pid/master.pid"), kSmallFile);
-  if (text.ok()) {
-    const absl::string_view pid = absl::StripAsciiWhitespace(*text);
-    if (IsPid(pid)) {
-      const absl::StatusOr<std::string> comm = ReadComm(*files_, pid);
-      if (comm.ok()) {
-        running["postfix"] = *comm == "master";
-      } else if (all_seen && absl::IsNotFound(comm.status())) {
-        running["postfix"] = false;
-      }
-    }
+  // The master holds a lock on its pid file, which may be looked at by users who
+  // may not read it, and which holds in a container that shares the queue.
+  const std::string pid_file = absl::StrCat(queue_directory_, "/pid/master.pid");
+  if (IsLocked(*files_, pid_file)) {
+    running["postfix"] = true;
+    return running;
+  }
+  // No lock is to be seen on some file systems, so that alone says nothing.  The
+  // file's text, "           1234", outlives its process.
+  const absl::StatusOr<std::string> text = files_->ReadAll(pid_file, kSmallFile);
+  const absl::string_view pid = text.ok() ? absl::StripAsciiWhitespace(*text) : "";
+  if (!IsPid(pid)) return running;
+  const absl::StatusOr<std::string> comm = ReadComm(*files_, pid);
+  if (comm.ok() && *comm == "master") {
+    running["postfix"] = true;
+  } else if (all_seen && running["postfix"]) {
+    // Somebody's master, and not the one that the file names: a container's, or
+    // the file has the container's own numbers.
+    running.erase("postfix");
   }
   return running;
 }

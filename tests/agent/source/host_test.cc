@@ -1,5 +1,6 @@
 #include "agent/source/host.h"
 
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <string>
@@ -42,6 +43,12 @@ MapFileSystem Debian() {
 
 HostReader Reader(const MapFileSystem* files, std::vector<std::string> addresses = {}) {
   return HostReader(files, "/var/spool/postfix", [addresses] { return addresses; });
+}
+
+// What /proc/locks says, where master.pid is inode 4711 of device fe:01.
+void Lock(MapFileSystem* files, const char* locks) {
+  files->ids["/var/spool/postfix/pid/master.pid"] = {makedev(0xfe, 0x01), 4711, 0};
+  files->files["/proc/locks"] = locks;
 }
 
 // "postfix 3.7.11 up, dovecot 2.3 down, exim ?"
@@ -111,10 +118,38 @@ TEST(HostReader, JudgesOnlyWhatItSees) {
       {"its pid is another's now",
        [](MapFileSystem* f) { f->files["/proc/800/comm"] = "cat\n"; },
        "postfix 3.7.11 down"},
-      {"another's master, a container's",
+      {"somebody's master, perhaps a container's",
        [](MapFileSystem* f) {
          f->files["/proc/800/comm"] = "cat\n";
          f->files["/proc/900/comm"] = "master\n";
+       },
+       "postfix 3.7.11 ?"},
+      {"in a container that shares the queue: its pid is another there",
+       [](MapFileSystem* f) {
+         f->files["/proc/800/comm"] = "cat\n";
+         f->files["/proc/900/comm"] = "master\n";
+         Lock(f, "1: FLOCK  ADVISORY  WRITE 900 fe:01:4711 0 EOF\n");
+       },
+       "postfix 3.7.11 up"},
+      {"hidden processes, and a lock",
+       [](MapFileSystem* f) {
+         f->files["/var/spool/postfix/pid/master.pid"] =
+             absl::PermissionDeniedError("no");
+         f->files.erase("/proc/1/comm");
+         f->files.erase("/proc/800/comm");
+         Lock(f,
+              "1: POSIX  ADVISORY  READ 5 00:1a:9 0 EOF\n"
+              "2: FLOCK  ADVISORY  WRITE 800 fe:01:4711 0 EOF\n");
+       },
+       "postfix 3.7.11 up"},
+      {"locks of other files",
+       [](MapFileSystem* f) {
+         f->files.erase("/proc/800/comm");
+         Lock(f,
+              "1: FLOCK  ADVISORY  WRITE 1 fe:01:4712 0 EOF\n"
+              "2: FLOCK  ADVISORY  WRITE 1 fe:02:4711 0 EOF\n"
+              "2: -> FLOCK  ADVISORY  WRITE 1 fe:02:4711 0 EOF\n"
+              "nonsense\n3: FLOCK fe:01:4711\n");
        },
        "postfix 3.7.11 down"},
       {"a pid file for root only",

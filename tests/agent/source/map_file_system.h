@@ -26,6 +26,8 @@ class MapFileSystem final : public FileSystem {
   // How often each file was opened and read, in pieces.
   mutable std::map<std::string, int> opened;
   mutable std::map<std::string, int> reads;
+  // Ids of files; {} for those without.
+  std::map<std::string, FileId> ids;
   // Part of each stat; raise it when a file changes.
   absl::Time modified = absl::FromUnixSeconds(1'700'000'000);
 
@@ -37,9 +39,16 @@ class MapFileSystem final : public FileSystem {
     return std::make_unique<OpenFile>(this, path);
   }
   absl::StatusOr<FileStat> Stat(const std::string& path) const override {
-    const absl::StatusOr<std::unique_ptr<File>> file = Open(path);
-    if (!file.ok()) return file.status();
-    return (*file)->Stat();
+    const auto file = files.find(path);
+    if (file == files.end()) return absl::NotFoundError(absl::StrCat("stat ", path));
+    // What may not be read may still be looked at.
+    FileStat stat;
+    stat.size = file->second.ok() ? file->second->size() : 0;
+    stat.modified = modified;
+    stat.regular = true;
+    const auto id = ids.find(path);
+    if (id != ids.end()) stat.id = id->second;
+    return stat;
   }
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& directory) const override {
@@ -58,13 +67,7 @@ class MapFileSystem final : public FileSystem {
    public:
     OpenFile(const MapFileSystem* owner, std::string path)
         : owner_(owner), path_(std::move(path)) {}
-    absl::StatusOr<FileStat> Stat() const override {
-      FileStat stat;
-      stat.size = text().size();
-      stat.modified = owner_->modified;
-      stat.regular = true;
-      return stat;
-    }
+    absl::StatusOr<FileStat> Stat() const override { return owner_->Stat(path_); }
     absl::StatusOr<size_t> ReadAt(uint64_t offset, char* into,
                                   size_t size) const override {
       ++owner_->reads[path_];

@@ -47,7 +47,7 @@ run_bazel() {
 build_programs() {
   mkdir -p "$1"
   run_bazel build --config=static //agent:mailvane-agent
-  install -m 755 "$(bazel info --config=static bazel-bin 2>/dev/null)/agent/mailvane-agent" "$1/"
+  install -s -m 755 "$(bazel info --config=static bazel-bin 2>/dev/null)/agent/mailvane-agent" "$1/"
   run_bazel build --config=opt //collector:mailvane-collector
   install -m 755 \
     "$(bazel info --config=opt bazel-bin 2>/dev/null)/collector/mailvane-collector" "$1/"

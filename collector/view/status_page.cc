@@ -240,8 +240,9 @@ std::string Summary(const FleetSnapshot& fleet) {
   }
   if (shown == 0) return "No systems are shown here.";
   if (words.empty()) return "No problems are known.";
-  std::string text =
-      absl::StrCat(shown - well, " of ", shown, " systems need attention: ");
+  std::string text = absl::StrCat(
+      shown - well, " of ", shown,
+      shown - well == 1 ? " systems needs attention: " : " systems need attention: ");
   for (size_t i = 0; i < words.size(); ++i) {
     absl::StrAppend(&text, i == 0 ? "" : ", ", words[i].second, " ", words[i].first);
   }

@@ -52,7 +52,7 @@ class SyslogReader {
  private:
   bool OldTime(absl::string_view text, absl::Time now, absl::Time* time);
 
-  const absl::TimeZone zone_;
+  absl::TimeZone zone_;
   std::optional<absl::Time> previous_;
   // The last "Mmm dd hh:mm" seen, and when that minute begins.
   char minute_text_[12] = {};

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "agent/parse/dovecot.h"
+#include "agent/parse/exim.h"
 #include "agent/parse/postfix.h"
 #include "agent/parse/scan.h"
 
@@ -12,6 +14,8 @@ namespace {
 using Parser = bool (*)(const SyslogLine& line, MailLine* out);
 constexpr Parser kParsers[] = {
     ParsePostfix,
+    ParseDovecot,
+    ParseExim,
 };
 
 bool ParseBy(const SyslogLine& line, MailLine* out) {

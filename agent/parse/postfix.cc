@@ -79,10 +79,17 @@ string_view KnownOnly(string_view value) {
   return value == "unknown" ? string_view() : value;
 }
 
-bool IsHostChar(char c) { return IsAlnum(c) || c == '.' || c == '-' || c == '_'; }
-bool IsAddressChar(char c) { return IsAlnum(c) || c == '.' || c == ':' || c == '%'; }
+// Lambdas, unlike functions, are inlined where a template is given them.
+constexpr auto IsHostChar = [](char c) {
+  return IsAlnum(c) || c == '.' || c == '-' || c == '_';
+};
+constexpr auto IsAddressChar = [](char c) {
+  return IsAlnum(c) || c == '.' || c == ':' || c == '%';
+};
 // A socket's path takes the address' place.
-bool IsPlaceChar(char c) { return IsHostChar(c) || IsAddressChar(c) || c == '/'; }
+constexpr auto IsPlaceChar = [](char c) {
+  return IsHostChar(c) || IsAddressChar(c) || c == '/';
+};
 bool IsMechanismChar(char c) { return IsAlnum(c) || c == '-' || c == '_'; }
 
 // "mx.example.net[192.0.2.1]" or "...:25".  The name comes from DNS; Postfix lets

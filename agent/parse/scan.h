@@ -2,6 +2,8 @@
 // something off the front (or the back) of a view, or leaves it as it was.
 #pragma once
 
+#include <string.h>
+
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
@@ -13,13 +15,14 @@ inline constexpr size_t kNone = absl::string_view::npos;
 inline bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 inline bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
 inline bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-inline bool IsAlnum(char c) { return IsDigit(c) || IsUpper(c) || IsLower(c); }
+inline bool IsAlnum(char c) { return IsDigit(c) || IsLower(static_cast<char>(c | 0x20)); }
 inline bool IsHex(char c) {
   return IsDigit(c) || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
 }
 
 inline bool StartsWith(absl::string_view text, absl::string_view prefix) {
-  return text.size() >= prefix.size() && text.substr(0, prefix.size()) == prefix;
+  return text.size() >= prefix.size() &&
+         memcmp(text.data(), prefix.data(), prefix.size()) == 0;
 }
 inline bool EndsWith(absl::string_view text, absl::string_view suffix) {
   return text.size() >= suffix.size() &&

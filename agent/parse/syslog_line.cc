@@ -92,8 +92,13 @@ absl::string_view Word(absl::string_view* rest) {
 void Tag(absl::string_view rest, SyslogLine* line) {
   line->text = rest;
   size_t end = 0;
-  while (end < rest.size() && rest[end] != '[' && rest[end] != ':' && rest[end] != ' ') {
-    ++end;
+  size_t first_slash = absl::string_view::npos;
+  size_t last_slash = absl::string_view::npos;
+  for (; end < rest.size() && rest[end] != '[' && rest[end] != ':' && rest[end] != ' ';
+       ++end) {
+    if (rest[end] != '/') continue;
+    if (first_slash == absl::string_view::npos) first_slash = end;
+    last_slash = end;
   }
   if (end == 0 || end == rest.size() || rest[end] == ' ') return;
   size_t after = end;
@@ -114,7 +119,15 @@ void Tag(absl::string_view rest, SyslogLine* line) {
   }
   line->pid = pid;
   line->text = rest.substr(after);
-  SplitProgram(rest.substr(0, end), line);
+  // As SplitProgram; the slashes are known by now.
+  if (last_slash == absl::string_view::npos)
+    return SplitProgram(rest.substr(0, end), line);
+  line->program = rest.substr(0, end);
+  line->instance = rest.substr(0, first_slash);
+  line->daemon = rest.substr(last_slash + 1, end - last_slash - 1);
+  if (last_slash > first_slash) {
+    line->service = rest.substr(first_slash + 1, last_slash - first_slash - 1);
+  }
 }
 
 bool IsHostChar(char c) {

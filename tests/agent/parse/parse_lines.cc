@@ -8,7 +8,7 @@
 #include <string>
 
 #include "absl/time/clock.h"
-#include "agent/parse/postfix.h"
+#include "agent/parse/mail.h"
 
 int main(int argc, char** argv) {
   const std::string log((std::istreambuf_iterator<char>(std::cin)),
@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   const std::string show = argc > 1 ? argv[1] : "";
   mailvane::SyslogReader reader(absl::UTCTimeZone());
   const absl::Time now = absl::Now();
-  uint64_t counts[18] = {};
+  uint64_t counts[mailvane::kMailKinds] = {};
   uint64_t lines = 0, foreign = 0, unparsed = 0, ambiguous = 0;
   const auto begin = std::chrono::steady_clock::now();
   for (size_t pos = 0; pos < log.size();) {
@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
       say("unparsed");
       continue;
     }
-    const auto line = mailvane::ParsePostfix(*header);
+    const auto line = mailvane::ParseMail(*header);
     if (!line.has_value()) {
       ++foreign;
       continue;
@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   std::fprintf(stderr, "%lu lines, %lu unparsed, %lu foreign, %lu ambiguous;", lines,
                unparsed, foreign, ambiguous);
-  for (int i = 0; i < 18; ++i) {
+  for (int i = 0; i < mailvane::kMailKinds; ++i) {
     const auto name = mailvane::MailKindName(static_cast<mailvane::MailKind>(i));
     if (counts[i] > 0)
       std::fprintf(stderr, " %s %lu", std::string(name).c_str(), counts[i]);

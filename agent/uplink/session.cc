@@ -29,6 +29,10 @@ absl::Duration Interval(const google::protobuf::Duration& asked, bool present,
   return std::clamp(FromProto(asked), kLeastInterval, kMostInterval);
 }
 
+absl::Duration Bounded(const google::protobuf::Duration& pause) {
+  return std::clamp(FromProto(pause), absl::ZeroDuration(), kMostInterval);
+}
+
 }  // namespace
 
 v1::Clocks ToClocks(Instant now) {
@@ -98,7 +102,7 @@ absl::Status UplinkSession::Receive(Instant now, const v1::CollectorFrame& frame
       }
       return absl::OkStatus();
     case v1::CollectorFrame::kDrain:
-      RetryAfter(now, random_->Below(FromProto(frame.drain().spread())));
+      RetryAfter(now, random_->Below(Bounded(frame.drain().spread())));
       state_ = State::kClosing;
       return absl::OkStatus();
     case v1::CollectorFrame::kError:
@@ -169,11 +173,7 @@ absl::Status UplinkSession::Fail(Instant now, const v1::Error& error) {
   Log(error.fatal() ? LogLevel::kError : LogLevel::kWarning, "the collector refused",
       {{"code", v1::Error::Code_Name(error.code())}, {"why", error.detail()}});
   if (error.code() == v1::Error::CODE_EPOCH_STALE) return StartNewEpoch();
-  absl::Duration pause = absl::ZeroDuration();
-  if (error.has_retry_after()) {
-    pause =
-        std::clamp(FromProto(error.retry_after()), absl::ZeroDuration(), kMostInterval);
-  }
+  absl::Duration pause = Bounded(error.retry_after());
   // It may be mended at the other end, so even what can't succeed is tried again.
   if (error.fatal()) pause = std::max(pause, options_.most_backoff);
   RetryAfter(now, pause);

@@ -528,6 +528,20 @@ TEST_F(SessionTest, DrainSaysWhenToComeBack) {
   EXPECT_GT(longest, absl::Seconds(150)) << "spread, not all at once";
 }
 
+TEST_F(SessionTest, NoDrainKeepsAnAgentAwayForEver) {
+  for (int64_t seconds : {int64_t{1} << 40, std::numeric_limits<int64_t>::max(),
+                          std::numeric_limits<int64_t>::min(), int64_t{-1}}) {
+    v1::CollectorFrame drain;
+    drain.mutable_drain()->mutable_spread()->set_seconds(seconds);
+    GoLive();
+    Receive(drain);
+    ExpectLeft("Drain");
+    Disconnect();
+    EXPECT_LE(Pause(), absl::Minutes(10)) << seconds;
+    Wait(absl::Minutes(11));
+  }
+}
+
 TEST_F(SessionTest, AnErrorSaysHowLongToStayAway) {
   const struct {
     const char* name;

@@ -121,7 +121,7 @@ absl::Status UplinkSession::Welcome(Instant now, const v1::Welcome& welcome) {
   }
   if (welcome.resume_after_seq() >= outbox_->next_seq()) {
     // It has more of this epoch than we ever gave out: our disk went back.
-    return StartNewEpoch();
+    return StartNewEpoch(now);
   }
   absl::Status status = Forget(welcome.resume_after_seq());
   if (!status.ok()) return status;
@@ -172,7 +172,7 @@ absl::Status UplinkSession::Forget(uint64_t upto) {
 absl::Status UplinkSession::Fail(Instant now, const v1::Error& error) {
   Log(error.fatal() ? LogLevel::kError : LogLevel::kWarning, "the collector refused",
       {{"code", v1::Error::Code_Name(error.code())}, {"why", error.detail()}});
-  if (error.code() == v1::Error::CODE_EPOCH_STALE) return StartNewEpoch();
+  if (error.code() == v1::Error::CODE_EPOCH_STALE) return StartNewEpoch(now);
   absl::Duration pause = Bounded(error.retry_after());
   // It may be mended at the other end, so even what can't succeed is tried again.
   if (error.fatal()) pause = std::max(pause, options_.most_backoff);
@@ -181,12 +181,17 @@ absl::Status UplinkSession::Fail(Instant now, const v1::Error& error) {
   return absl::OkStatus();
 }
 
-absl::Status UplinkSession::StartNewEpoch() {
+absl::Status UplinkSession::StartNewEpoch(Instant now) {
   const uint64_t left = outbox_->next_seq() - outbox_->first_unacked();
   absl::Status status = outbox_->StartNewEpoch();
+  state_ = State::kClosing;
+  if (absl::IsResourceExhausted(status)) {
+    // Nothing was changed: the collector will say it again when there is room.
+    RetryAfter(now, options_.most_backoff);
+    return absl::OkStatus();
+  }
   if (!status.ok()) return status;
   snapshot_revision_ = 0;
-  state_ = State::kClosing;
   Log(LogLevel::kWarning, "this host's disk went back in time: a new epoch begins",
       {{"epoch", absl::BytesToHexString(outbox_->epoch())}, {"waiting", left}});
   return absl::OkStatus();

@@ -100,7 +100,7 @@ class UplinkSession {
   absl::Status Ack(Instant now, const v1::Ack& ack);
   absl::Status Forget(uint64_t upto);
   absl::Status Fail(Instant now, const v1::Error& error);
-  absl::Status StartNewEpoch();
+  absl::Status StartNewEpoch(Instant now);
   // The collector broke the protocol: leave it.
   void Leave(Instant now, absl::string_view why);
   void RetryAfter(Instant now, absl::Duration pause);

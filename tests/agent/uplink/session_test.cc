@@ -511,6 +511,23 @@ TEST_F(SessionTest, AStaleEpochBeginsANewOneAndEverythingIsToldAgain) {
   }
 }
 
+TEST_F(SessionTest, AStaleEpochOnAFullDiskIsTriedAgainLater) {
+  Tell(3);
+  Connect();
+  Frame();
+  session_->WriteDone();
+  disk_.Fill();
+  ASSERT_OK(session_->Receive(
+      now_, Error(v1::Error::CODE_EPOCH_STALE, absl::ZeroDuration(), false)))
+      << "the program need not exit";
+  ExpectLeft("it cannot go on in this epoch");
+  Disconnect();
+  EXPECT_GE(Pause(), absl::Seconds(1));
+  disk_.Clear();
+  Tell(1);
+  EXPECT_EQ(outbox_->next_seq(), 5u);
+}
+
 TEST_F(SessionTest, DrainSaysWhenToComeBack) {
   v1::CollectorFrame drain;
   drain.mutable_drain()->mutable_spread()->set_seconds(300);

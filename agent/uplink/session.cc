@@ -123,6 +123,7 @@ absl::Status UplinkSession::Welcome(Instant now, const v1::Welcome& welcome) {
     // It has more of this epoch than we ever gave out: our disk went back.
     return StartNewEpoch(now);
   }
+  acked_upto_ = 0;
   absl::Status status = Forget(welcome.resume_after_seq());
   if (!status.ok()) return status;
   state_ = State::kLive;
@@ -164,8 +165,10 @@ absl::Status UplinkSession::Ack(Instant now, const v1::Ack& ack) {
 }
 
 absl::Status UplinkSession::Forget(uint64_t upto) {
-  absl::Status status = outbox_->Acknowledge(upto);
-  // Even forgetting takes room on a disk; the next ack covers this one.
+  acked_upto_ = std::max(acked_upto_, upto);
+  absl::Status status = outbox_->Acknowledge(acked_upto_);
+  // Even forgetting takes room on a disk.  With each heartbeat it is tried
+  // again: when the outbox is full no other ack may ever come.
   return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
 }
 
@@ -274,6 +277,8 @@ v1::AgentFrame UplinkSession::MakeHello(Instant now) const {
 }
 
 absl::StatusOr<std::optional<v1::AgentFrame>> UplinkSession::MakeHeartbeat(Instant now) {
+  absl::Status forgotten = Forget(acked_upto_);
+  if (!forgotten.ok()) return forgotten;
   // Ten percent of jitter, so that a fleet does not beat as one.
   heartbeat_due_ =
       now.mono + heartbeat_interval_ * 0.9 + random_->Below(heartbeat_interval_ * 0.2);

@@ -128,6 +128,7 @@ class UplinkSession {
 
   // Of the live session.
   uint64_t sent_upto_ = 0;
+  uint64_t acked_upto_ = 0;
   uint32_t window_events_ = 0;
   uint32_t window_bytes_ = 0;
   uint64_t unacked_bytes_ = 0;

@@ -749,5 +749,21 @@ TEST_F(SessionTest, WhatArrivesAfterTheEndIsIgnored) {
   EXPECT_FALSE(session_->live());
 }
 
+TEST_F(SessionTest, AFullDiskThatCannotForgetIsNoFailureAndIsAskedAgain) {
+  Tell(3);
+  GoLive();
+  disk_.Fill();
+  Receive(Ack(3));
+  EXPECT_TRUE(session_->live());
+  EXPECT_EQ(outbox_->first_unacked(), 1u);
+  EXPECT_TRUE(Batches(Frames()).empty()) << "acked is acked";
+  disk_.Clear();
+  // No event, and so no other ack, may come for a long time: an outbox that
+  // stays full would keep it so.
+  Wait(absl::Seconds(12));
+  Frames();
+  EXPECT_TRUE(outbox_->empty());
+}
+
 }  // namespace
 }  // namespace mailvane

@@ -63,6 +63,7 @@ void UplinkSession::Disconnected(Instant now, absl::string_view why) {
   state_ = State::kDisconnected;
   writing_ = false;
   hello_sent_ = false;
+  close_told_ = false;
   live_since_ = absl::InfiniteDuration();
   greeting_deadline_ = absl::InfiniteDuration();
   in_flight_.clear();
@@ -222,7 +223,8 @@ absl::StatusOr<UplinkActions> UplinkSession::Step(Instant now) {
   }
   if (state_ == State::kClosing || (goodbye_written_ && !writing_) ||
       (goodbye_ && state_ != State::kLive)) {
-    actions.close = true;
+    actions.close = !close_told_;
+    close_told_ = true;
     state_ = State::kClosing;
     greeting_deadline_ = absl::InfiniteDuration();
     return actions;
@@ -343,7 +345,7 @@ absl::Duration UplinkSession::NextDeadline() const {
     case State::kGreeting:
       return greeting_deadline_;
     case State::kClosing:
-      return absl::InfiniteDuration();
+      return close_told_ ? absl::InfiniteDuration() : absl::ZeroDuration();
     case State::kLive: {
       if (writing_) return absl::InfiniteDuration();
       absl::Duration next = std::min(heartbeat_due_, snapshot_due_);

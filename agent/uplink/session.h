@@ -120,6 +120,7 @@ class UplinkSession {
   State state_ = State::kDisconnected;
   bool writing_ = false;
   bool hello_sent_ = false;
+  bool close_told_ = false;
   size_t next_collector_ = 0;
   int failures_ = 0;
   absl::Duration retry_at_ = absl::ZeroDuration();

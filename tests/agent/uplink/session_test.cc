@@ -765,5 +765,92 @@ TEST_F(SessionTest, AFullDiskThatCannotForgetIsNoFailureAndIsAskedAgain) {
   EXPECT_TRUE(outbox_->empty());
 }
 
+// Whatever state it is in: asked again, it comes to rest; and when its deadline
+// comes, something happens and the next deadline lies ahead.  Else the agent's
+// loop would eat a core.
+TEST_F(SessionTest, EachDeadlineLeadsToSomethingAndNoneStaysBehind) {
+  options_.collectors = {"first:1", "second:2"};
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    SCOPED_TRACE(seed);
+    SeededRandom dice(seed);
+    Restart();
+    enum { kNone, kOpening, kOpen } stream = kNone;
+    bool writing = false;
+    for (int turn = 0; turn < 200; ++turn) {
+      switch (dice.Next() % 12) {
+        case 0:
+          if (stream == kOpening) {
+            session_->Connected(now_);
+            stream = kOpen;
+          }
+          break;
+        case 1:
+          if (stream == kNone || dice.Next() % 4 > 0) break;
+          Disconnect();
+          stream = kNone;
+          writing = false;
+          break;
+        case 2:
+        case 3:
+          if (writing) session_->WriteDone();
+          writing = false;
+          break;
+        case 4:
+          if (stream == kOpen) Receive(Welcome(outbox_->next_seq() - 1));
+          break;
+        case 5:
+          if (stream == kOpen) Receive(Ack(outbox_->next_seq() - dice.Next() % 2));
+          break;
+        case 6:
+          session_->SnapshotChanged();
+          break;
+        case 7:
+          Tell(1 + static_cast<int>(dice.Next() % 3));
+          break;
+        case 8: {
+          v1::CollectorFrame frame;
+          frame.mutable_window()->set_events(dice.Next() % 4);
+          frame.mutable_window()->set_bytes(1000);
+          if (stream == kOpen) Receive(frame);
+          break;
+        }
+        case 9:
+          if (stream == kOpen && dice.Next() % 8 == 0) {
+            Receive(Error(v1::Error::CODE_PROTOCOL, absl::Seconds(3), false));
+          }
+          break;
+        case 10:
+          if (turn > 150 && dice.Next() % 8 == 0) {
+            session_->Stop("SIGTERM", absl::ZeroDuration());
+          }
+          break;
+        case 11:
+          Wait(absl::Milliseconds(dice.Next() % 8000));
+          break;
+      }
+      // At rest, or waiting for the stream.
+      int steps = 0;
+      while (true) {
+        const UplinkActions actions = Step();
+        if (actions.connect) stream = kOpening;
+        if (actions.write) writing = true;
+        if (!actions.close && !actions.connect && !actions.write) break;
+        ASSERT_LT(++steps, 10) << "always something more to do";
+      }
+      ASSERT_GT(session_->NextDeadline(), now_.mono) << "turn " << turn;
+      if (stream == kNone && !session_->stopped()) {
+        ASSERT_LT(session_->NextDeadline(), now_.mono + absl::Seconds(61))
+            << "nothing would ever wake it";
+      }
+      if (dice.Next() % 4 > 0 || session_->NextDeadline() == kForever) continue;
+      Wait(session_->NextDeadline() - now_.mono);
+      const UplinkActions due = Step();
+      if (due.connect) stream = kOpening;
+      if (due.write) writing = true;
+      ASSERT_TRUE(due.close || due.connect || due.write) << "turn " << turn;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mailvane

@@ -84,7 +84,7 @@ void FleetState::Greeted(Instant now, absl::string_view system,
 void FleetState::Beat(Instant now, absl::string_view system) {
   Entry* entry = Find(system);
   if (entry == nullptr) return;
-  entry->beat_at = now.mono;
+  entry->beat_at = entry->heard_at = now.mono;
   entry->back_by.reset();
   entry->shown.last_seen = now.wall;
 }
@@ -185,7 +185,10 @@ Facts FleetState::GatherFacts(Instant now, const Entry& entry) const {
   facts.lifecycle = entry.shown.lifecycle;
   facts.connected = entry.beat_at && now.mono - *entry.beat_at <=
                                          kMissedBeats * options_.heartbeat_interval;
-  if (entry.shown.last_seen) {
+  if (entry.heard_at) {
+    facts.silent_for = now.mono - *entry.heard_at;
+  } else if (entry.shown.last_seen) {
+    // Before this collector's start: there is only the clock on the wall.
     facts.silent_for = std::max(now.wall - *entry.shown.last_seen, absl::ZeroDuration());
   }
   facts.planned_restart = entry.back_by && now.mono < *entry.back_by;

@@ -87,7 +87,8 @@ class FleetState {
   struct Entry {
     v1::System system;
     SystemState shown;
-    std::optional<absl::Duration> beat_at;      // monotonic
+    std::optional<absl::Duration> beat_at;      // monotonic; none after a Goodbye
+    std::optional<absl::Duration> heard_at;     // monotonic
     std::optional<absl::Duration> measured_at;  // monotonic
     std::shared_ptr<const v1::Snapshot> measurements;
     std::optional<absl::Duration> back_by;  // monotonic; after a Goodbye

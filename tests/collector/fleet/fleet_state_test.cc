@@ -126,6 +126,27 @@ TEST_F(FleetStateTest, IsSilentAfterThreeBeats) {
   EXPECT_TRUE(System().connected);
 }
 
+TEST_F(FleetStateTest, NoJumpOfTheWallClockChangesWhoIsAlive) {
+  for (absl::Duration jump : {absl::Hours(100), -absl::Hours(200), absl::Hours(100)}) {
+    Live();
+    now_.wall += jump;
+    EXPECT_THAT(fleet_.Tick(now_), IsEmpty()) << jump;
+    EXPECT_TRUE(System().connected) << jump;
+    EXPECT_NE(System().measurements, nullptr) << jump;
+  }
+  Live();
+  // Nor does one hide a silence, or make it longer or shorter than it is.
+  now_.wall -= absl::Hours(5);
+  now_.mono += absl::Seconds(31);
+  fleet_.Tick(now_);
+  EXPECT_FALSE(System().connected);
+  EXPECT_EQ(System().health_why, "No report for 31 s.");
+  now_.wall += absl::Hours(50);
+  now_.mono += absl::Seconds(1);
+  fleet_.Tick(now_);
+  EXPECT_EQ(System().health_why, "No report for 32 s.");
+}
+
 TEST_F(FleetStateTest, AnOlderSnapshotNeverReplacesANewerOne) {
   fleet_.Greeted(now_, "NC0", "1.0");
   fleet_.Measured(now_, "NC0", Report(7));

@@ -18,6 +18,16 @@ constexpr size_t kFullMesh = 20;
 constexpr size_t kFanOut = 5;
 constexpr char kCollector[] = "collector";
 constexpr absl::Duration kMostAway = absl::Seconds(600);
+// An age or a round trip beyond these says nothing.
+constexpr absl::Duration kMostAge = absl::Hours(24);
+constexpr absl::Duration kMostRtt = absl::Minutes(1);
+
+// The wire's counts have a bit more than a Duration's: the largest would turn
+// negative, and an observation come from the future, for ever fresh.
+absl::Duration Bounded(uint64_t count, absl::Duration unit, absl::Duration most) {
+  const uint64_t most_count = static_cast<uint64_t>(most / unit);
+  return count < most_count ? unit * static_cast<int64_t>(count) : most;
+}
 
 }  // namespace
 
@@ -140,9 +150,9 @@ void FleetState::Observe(Instant now, absl::string_view observer,
   Observation observation;
   observation.verdict = reading.verdict();
   if (reading.has_rtt_us() && reading.verdict() == v1::PingReading::VERDICT_PASS) {
-    observation.rtt = absl::Microseconds(reading.rtt_us());
+    observation.rtt = Bounded(reading.rtt_us(), absl::Microseconds(1), kMostRtt);
   }
-  observation.at = now.mono - absl::Milliseconds(reading.age_ms());
+  observation.at = now.mono - Bounded(reading.age_ms(), absl::Milliseconds(1), kMostAge);
   target->observations[std::string(observer)] = observation;
 }
 

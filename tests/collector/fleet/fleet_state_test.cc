@@ -229,6 +229,18 @@ TEST_F(FleetStateTest, AnObservationGrowsOld) {
   EXPECT_EQ(PingOf().state, PingState::kUnknown) << "it was old when it came";
 }
 
+TEST_F(FleetStateTest, NumbersThatMakeNoSenseMakeNoNews) {
+  for (uint64_t absurd :
+       {std::numeric_limits<uint64_t>::max(), uint64_t{1} << 63, uint64_t{1} << 62}) {
+    Observe("NC1", kPass, absurd, absurd);
+    const PingSummary ping = PingOf();
+    EXPECT_EQ(ping.state, PingState::kUnknown) << "an age of " << absurd;
+    Observe("NC1", kPass, 0, absurd);
+    EXPECT_GT(PingOf().rtt.value_or(absl::Seconds(1)), absl::ZeroDuration());
+    Wait(absl::Hours(1));
+  }
+}
+
 TEST_F(FleetStateTest, WhatIsSaidOfStrangersIsIgnored) {
   fleet_.Greeted(now_, "NC9", "1.0");
   fleet_.Beat(now_, "NC9");

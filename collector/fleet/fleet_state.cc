@@ -47,6 +47,9 @@ void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
     SystemState fresh = SystemFromInventory(system);
     fresh.last_seen = entry.shown.last_seen;
     fresh.agent_version = entry.shown.agent_version;
+    fresh.connected = entry.shown.connected;
+    fresh.ping = entry.shown.ping;
+    fresh.measurements = entry.shown.measurements;
     fresh.measured_at = entry.shown.measured_at;
     fresh.health = entry.shown.health;
     fresh.last_known_health = entry.shown.last_known_health;

@@ -315,6 +315,32 @@ TEST_F(FleetStateTest, WhatTheStoreRemembersIsShownUntilSomethingIsHeard) {
   EXPECT_EQ(System().last_seen, now_.wall);
 }
 
+TEST_F(FleetStateTest, ANewInventoryKeepsWhatIsKnown) {
+  Live("NC0");
+  Live("NC1");
+  Observe("NC1", kPass);
+  fleet_.Tick(now_);
+  const SystemState before = System("NC0");
+  v1::Inventory inventory = Systems(4);
+  inventory.mutable_systems()->DeleteSubrange(1, 1);
+  inventory.mutable_systems(0)->set_location("Amsterdam");
+  inventory.mutable_systems()->SwapElements(0, 1);
+  fleet_.SetInventory(inventory, now_);
+  const SystemState after = System("NC0");
+  EXPECT_EQ(after.location, "Amsterdam");
+  EXPECT_EQ(after.health, before.health);
+  EXPECT_EQ(after.health_since, before.health_since);
+  EXPECT_EQ(after.last_seen, before.last_seen);
+  EXPECT_EQ(after.agent_version, before.agent_version);
+  // Views may be asked before it is judged again.
+  EXPECT_TRUE(after.connected);
+  EXPECT_EQ(after.ping.state, PingState::kUp);
+  EXPECT_EQ(after.measurements, before.measurements);
+  EXPECT_FALSE(fleet_.Knows("NC1"));
+  EXPECT_EQ(System("NC3").health_why, "No report yet.");
+  EXPECT_THAT(fleet_.Tick(now_), IsEmpty());
+}
+
 TEST_F(FleetStateTest, ASystemThatComesBackToTheInventoryBeginsAnew) {
   Live("NC0");
   v1::Inventory without = Systems(3);

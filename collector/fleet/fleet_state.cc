@@ -61,7 +61,9 @@ void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
     index_.emplace(system.id(), entries_.size());
     entries_.push_back(std::move(entry));
   }
-  ++config_version_;
+  // An agent that already has a config of this number would keep it.
+  config_version_ = std::max<uint64_t>(
+      config_version_ + 1, std::max<int64_t>(absl::ToUnixMillis(now.wall), 0));
 }
 
 const FleetState::Entry* FleetState::Find(absl::string_view system) const {

@@ -108,7 +108,7 @@ class FleetState {
   std::vector<Entry> entries_;
   std::map<std::string, size_t, std::less<>> index_;
   std::vector<Post> posts_;
-  // Of the agents' Config: rises with each inventory.
+  // Of the agents' Config: rises with each inventory, over restarts too.
   uint64_t config_version_ = 0;
 };
 

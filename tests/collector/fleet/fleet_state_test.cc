@@ -390,6 +390,17 @@ TEST_F(FleetStateTest, ASystemWithoutAnAddressIsPingedByNobodyAndPings) {
   }
 }
 
+// An agent keeps the last config, and takes another version for a change.
+TEST_F(FleetStateTest, EachInventoryHasItsVersionAlsoOverARestart) {
+  const uint64_t first = fleet_.ConfigFor("NC0").version();
+  fleet_.SetInventory(Systems(2), now_);
+  const uint64_t second = fleet_.ConfigFor("NC0").version();
+  EXPECT_GT(second, first);
+  Wait(absl::Seconds(5));
+  const FleetState restarted(Systems(4), FleetState::Options(), now_);
+  EXPECT_GT(restarted.ConfigFor("NC0").version(), second);
+}
+
 TEST_F(FleetStateTest, KeepsTheNewestPosts) {
   for (int i = 1; i <= 30; ++i) fleet_.AddPost({i, now_.wall, "NC0", "title", "body"});
   const FleetSnapshot snapshot = fleet_.Snapshot(now_, CollectorStats());

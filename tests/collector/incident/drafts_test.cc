@@ -69,6 +69,23 @@ TEST(Drafts, WhatIsNewsIsATable) {
   }
 }
 
+// A host that comes back is seen to answer pings before its agent reports, so
+// nearly each outage ends by way of the unknown.
+TEST(Drafts, AnOutageThatEndsByWayOfTheUnknownIsResolved) {
+  SystemState system = System();
+  system.last_known_health = Health::kMajorOutage;
+  const std::optional<Post> post = Draft(Health::kUnknown, Health::kOperational, system);
+  ASSERT_TRUE(post);
+  EXPECT_EQ(post->title, "NC027: Resolved");
+}
+
+TEST(Drafts, ATroubleThatWasOutOfSightForAWhileIsNoNewOne) {
+  SystemState system = System();
+  system.last_known_health = Health::kDegraded;
+  EXPECT_FALSE(Draft(Health::kUnknown, Health::kDegraded, system));
+  EXPECT_TRUE(Draft(Health::kUnknown, Health::kMajorOutage, system)) << "but worse is";
+}
+
 TEST(Drafts, WhatIsNotShownOrNotInServiceMakesNoPost) {
   SystemState hidden = System();
   hidden.is_public = false;

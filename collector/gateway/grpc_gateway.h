@@ -52,6 +52,9 @@ class GrpcGateway {
   virtual std::vector<GatewayEvent> Wait(absl::Duration at_most) = 0;
   virtual void Wake() = 0;
 
+  // Streams that have a peer and are not over.
+  virtual size_t streams() const = 0;
+
   // Frames are written in order.  A session whose peer does not read them is cut.
   virtual void Send(SessionId session, const v1::CollectorFrame& frame) = 0;
   // Ends the stream after what was sent.  kClosed follows.

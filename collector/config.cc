@@ -3,12 +3,19 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "collector/fleet/inventory.h"
 #include "platform/file_system.h"
+#include "platform/proto_time.h"
 #include "platform/yaml_config.h"
 
 namespace mailvane {
 namespace {
+
+// Less would be a busy loop; agents do not take more than ten minutes.
+constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
+constexpr absl::Duration kMostInterval = absl::Minutes(10);
+constexpr absl::Duration kMostPingInterval = absl::Hours(1);
 
 bool IsAddress(absl::string_view text) {
   const size_t colon = text.rfind(':');
@@ -53,6 +60,19 @@ std::vector<ConfigError> CheckConfig(const v1::CollectorConfig& config,
       fail(path, "is no address to listen on (try 127.0.0.1:9471, [::1]:9471 or :9471)");
     }
   }
+  const v1::AgentSessions& sessions = config.sessions();
+  const auto check_interval = [&](const char* path, absl::Duration interval,
+                                  absl::Duration most, const char* range) {
+    if (interval < kLeastInterval || interval > most) {
+      fail(path, absl::StrCat("must be between ", range));
+    }
+  };
+  check_interval("sessions.heartbeat_interval", FromProto(sessions.heartbeat_interval()),
+                 kMostInterval, "100ms and 10m");
+  check_interval("sessions.snapshot_interval", FromProto(sessions.snapshot_interval()),
+                 kMostInterval, "100ms and 10m");
+  check_interval("ping.interval", FromProto(config.ping().interval()), kMostPingInterval,
+                 "100ms and 1h");
   if (errors.empty() && !IsLoopback(config.agent_listen()) && !insecure_listen) {
     fail("agent_listen",
          absl::StrCat(config.agent_listen(),

@@ -93,8 +93,12 @@ std::vector<std::string> ToLines(const std::string& file,
 }  // namespace
 
 bool IsLoopback(absl::string_view address) {
-  return absl::StartsWith(address, "127.") || absl::StartsWith(address, "[::1]:") ||
-         absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "unix:");
+  // Not a name that only begins so.
+  const absl::string_view host = address.substr(0, address.rfind(':'));
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == absl::string_view::npos;
+  return (is_ipv4 && absl::StartsWith(host, "127.")) ||
+         absl::StartsWith(address, "[::1]:") || absl::StartsWith(address, "localhost:") ||
+         absl::StartsWith(address, "unix:");
 }
 
 std::vector<std::string> LoadCollectorConfig(const std::string& path,

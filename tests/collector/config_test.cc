@@ -112,6 +112,9 @@ TEST(CollectorConfig, AgentsFromElsewhereNeedAWordForIt) {
       {"'[::]:9471'", false},
       {"192.0.2.1:9471", false},
       {"collector.example.net:9471", false},
+      // Names that only begin like an address of this host.
+      {"127.0.0.1.example.net:9471", false},
+      {"127.example.net:9471", false},
       {"localhost.example.net:9471", false},
   };
   for (const auto& [address, loopback] : kCases) {

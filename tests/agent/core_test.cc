@@ -519,5 +519,18 @@ TEST_F(CoreTest, AReplyThatPlaysAnotherStatusChangesNone) {
   }
 }
 
+// A whole second tail, of which nobody can say that Postfix did not write it.
+TEST_F(CoreTest, ALineWithTwoReadingsAccusesNobody) {
+  Take(std::vector<std::string>(
+      40, Delivered(1, "sent", "mx.google.com[192.0.2.2]:25", "2.0.0",
+                    "250 <x>, relay=mx.example.org[192.0.2.1]:25, delay=0.1, "
+                    "delays=0/0/0.1/0, dsn=5.1.1, status=bounced (550 no")));
+  const v1::Snapshot snapshot = core_->Snapshot(now_);
+  EXPECT_EQ(snapshot.log().ambiguous(), 40u);
+  EXPECT_EQ(snapshot.log().parsed(), 0u);
+  EXPECT_THAT(snapshot.deliveries(), IsEmpty());
+  EXPECT_THAT(Findings(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace mailvane

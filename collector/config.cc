@@ -1,21 +1,14 @@
 #include "collector/config.h"
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "collector/fleet/inventory.h"
 #include "platform/file_system.h"
+#include "platform/listener.h"
 #include "platform/yaml_config.h"
 
 namespace mailvane {
 namespace {
-
-bool IsAddress(absl::string_view text) {
-  const size_t colon = text.rfind(':');
-  int port = 0;
-  return colon != absl::string_view::npos &&
-         absl::SimpleAtoi(text.substr(colon + 1), &port) && port >= 0 && port < 65536;
-}
 
 void SetDefaults(v1::CollectorConfig* config) {
   if (config->agent_listen().empty()) config->set_agent_listen("127.0.0.1:9471");
@@ -49,9 +42,8 @@ std::vector<ConfigError> CheckConfig(const v1::CollectorConfig& config,
       {"operator_listen", config.operator_listen()},
       {"status_listen", config.status_listen()}};
   for (const auto& [path, address] : addresses) {
-    if (!IsAddress(address)) {
-      fail(path, "is no address to listen on (try 127.0.0.1:9471, [::1]:9471 or :9471)");
-    }
+    const absl::Status understood = CheckListenAddress(address);
+    if (!understood.ok()) fail(path, std::string(understood.message()));
   }
   if (errors.empty() && !IsLoopback(config.agent_listen()) && !insecure_listen) {
     fail("agent_listen",

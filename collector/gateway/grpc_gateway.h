@@ -46,6 +46,8 @@ class GrpcGateway {
   virtual ~GrpcGateway() = default;
 
   virtual int port() const = 0;
+  // Connections closed unheard, since the start.
+  virtual uint64_t refused() const = 0;
 
   // What has happened; returns at the first event, when woken, or after
   // `at_most`, possibly with nothing.

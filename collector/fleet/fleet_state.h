@@ -87,7 +87,8 @@ class FleetState {
   struct Entry {
     v1::System system;
     SystemState shown;
-    std::optional<absl::Duration> beat_at;      // monotonic
+    std::optional<absl::Duration> beat_at;      // monotonic; none after a Goodbye
+    std::optional<absl::Duration> heard_at;     // monotonic
     std::optional<absl::Duration> measured_at;  // monotonic
     std::shared_ptr<const v1::Snapshot> measurements;
     std::optional<absl::Duration> back_by;  // monotonic; after a Goodbye
@@ -107,7 +108,7 @@ class FleetState {
   std::vector<Entry> entries_;
   std::map<std::string, size_t, std::less<>> index_;
   std::vector<Post> posts_;
-  // Of the agents' Config: rises with each inventory.
+  // Of the agents' Config: rises with each inventory, over restarts too.
   uint64_t config_version_ = 0;
 };
 

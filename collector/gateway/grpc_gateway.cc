@@ -158,6 +158,9 @@ class Gateway final : public GrpcGateway {
     alarm_.Set(queue_.get(), gpr_now(GPR_CLOCK_MONOTONIC), &alarm_);
   }
 
+  // One waits for the next peer.
+  size_t streams() const override { return streams_.empty() ? 0 : streams_.size() - 1; }
+
   void Send(SessionId session, const v1::CollectorFrame& frame) override {
     Stream* stream = Find(session);
     if (stream == nullptr || stream->closing) return;
@@ -183,13 +186,16 @@ class Gateway final : public GrpcGateway {
     }
     // No connection may come to a server that is going.
     acceptor_.reset();
+    // Beyond this point nothing is begun: gRPC aborts the program for an
+    // operation on a queue that was shut down.
+    stopping_ = true;
     if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now()));
     if (queue_ == nullptr) return;
     queue_->Shutdown();
     void* tag = nullptr;
     bool ok = false;
     while (queue_->Next(&tag, &ok)) {
-      if (tag != &alarm_) Complete(*static_cast<Stream::Tag*>(tag), false);
+      if (tag != &alarm_) Complete(*static_cast<Stream::Tag*>(tag), ok);
     }
     events_.clear();
   }
@@ -201,6 +207,7 @@ class Gateway final : public GrpcGateway {
   }
 
   void AcceptNext() {
+    if (stopping_) return;
     const SessionId id = next_id_++;
     Stream& stream = *(streams_[id] = std::make_unique<Stream>(id));
     stream.context.AsyncNotifyWhenDone(stream.Begin(Stream::Op::kDone));
@@ -249,6 +256,7 @@ class Gateway final : public GrpcGateway {
   }
 
   void Read(Stream& stream) {
+    if (stopping_) return;
     stream.reading = true;
     stream.raw.Read(&stream.incoming, stream.Begin(Stream::Op::kRead));
   }
@@ -274,11 +282,12 @@ class Gateway final : public GrpcGateway {
   }
 
   void Write(Stream& stream) {
+    if (stopping_) return;
     stream.raw.Write(stream.outgoing.front(), stream.Begin(Stream::Op::kWrite));
   }
 
   void Finish(Stream& stream) {
-    if (stream.finishing) return;
+    if (stream.finishing || stopping_) return;
     stream.finishing = true;
     stream.raw.Finish(grpc::Status::OK, stream.Begin(Stream::Op::kFinish));
   }
@@ -311,6 +320,7 @@ class Gateway final : public GrpcGateway {
   std::map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<GatewayEvent> events_;
   absl::Time next_cut_ = absl::InfinitePast();
+  bool stopping_ = false;
 
   Mutex wake_mu_;
   grpc::Alarm alarm_;

@@ -7,14 +7,23 @@ and Chromium say is compared with what they see.
 The last line is "N passed, N failed", and the exit status is 1 when any did.
 """
 
+import collections
+import contextlib
+import datetime
+import os
+import pathlib
+import random
+import re
 import socket
 import sys
+import threading
 import time
+import urllib.error
 
-import mailvane
-from mailvane import TWO_INTERVALS, Agent, Collector, watch
+from mailvane import HEARTBEAT, TWO_INTERVALS, Agent, Collector, watch
 from postfix import Postfix
-from private_root import wait_until
+from private_root import RootError, wait_until
+from prometheus import Prometheus
 from runner import RealTest, main
 from smtp_sink import SmtpSink
 
@@ -79,7 +88,7 @@ class QueueTest(SpineTest):
             return last == want
         try:
             wait_until(agree, "agreement", TWO_INTERVALS)
-        except mailvane.RootError:
+        except RootError:
             self.fail(f"{what}: postqueue says {want}, and we {last} "
                       f"after {TWO_INTERVALS} s")
         print(f"        {what}: {want} after "
@@ -137,6 +146,528 @@ class QueueTest(SpineTest):
                 postfix.wait_for_queue(2, "active")
                 self.wait_for_measurements(collector)
                 self.assert_shown(collector, postfix, "active")
+
+
+STATUSES = ("sent", "deferred", "bounced", "expired")
+
+
+def fates(lines):
+    """status → recipients, as the log tells: a Counter."""
+    return collections.Counter(
+        found.group(1) for line in lines
+        for found in [re.search(r"postfix\S*/\w+\[\d+\]: \w+: to=<.* "
+                                r"status=(\w+) ", line)] if found)
+
+
+class DeliveriesTest(SpineTest):
+    """The counts of deliveries, whatever happens to the log."""
+
+    def assert_counted(self, collector, want, what):
+        want = collections.Counter({k: n for k, n in want.items() if n})
+        try:
+            wait_until(lambda: collector.deliveries(SYSTEM) == want, "counts",
+                       3 * TWO_INTERVALS)
+        except RootError:
+            self.fail(f"{what}: the log says {dict(want)}, "
+                      f"and we {dict(collector.deliveries(SYSTEM))}")
+        counted = {status: sum(collector.metrics().values(
+            "mailvane_deliveries_total", status=status))
+            for status in STATUSES}
+        self.assertEqual({k: n for k, n in counted.items() if n}, want, what)
+
+    def losses(self, collector):
+        return [dict(event.fields) for event in collector.events("loss")]
+
+    def test_they_are_what_the_sink_and_the_log_say_across_rotations(self):
+        replies = {"later@*": "451 4.2.1 later", "never@*": "550 5.1.1 never"}
+        collector = self.collector()
+        with SmtpSink(replies) as sink, \
+                Postfix(self.directory / "postfix", relay=sink) as postfix:
+            self.agent(collector, **watch(postfix))
+            recipients = ["ok@example.com", "later@example.com",
+                          "never@example.com"]
+            lines, sent = [], 0
+            for how in ("rename", "postfix", "copytruncate", "rename"):
+                with self.subTest(f"before {how}"):
+                    # The null sender: a bounce would come when it likes.
+                    postfix.send("", recipients, 3)
+                    postfix.wait_for_log(r" status=\w+ ", 9)
+                    sent += 3
+                    lines += postfix.log_lines()
+                    self.assert_counted(collector, fates(lines), how)
+                    self.assertEqual(sink.counts["250 2.1.5 Ok"], sent)
+                    self.assertEqual(collector.deliveries(SYSTEM)["sent"],
+                                     sent)
+                print(f"        {how}: {dict(fates(lines))}")
+                # What stands there was counted; now it moves.
+                old = postfix.rotate(how)
+                if how == "copytruncate":
+                    copied = old.stat().st_size
+            # Between copy and truncation a line may have been lost, and nobody
+            # can know; a rename loses nothing.
+            loss, = self.losses(collector)
+            self.assertEqual(loss[1], [1])  # CAUSE_TRUNCATED
+            self.assertEqual(loss.get(3), None)
+            self.assertEqual(loss[4], [copied])
+
+    def test_a_writer_that_lingers_in_the_old_file_is_heard_to_the_end(self):
+        collector = self.collector()
+        log = self.directory / "mail.log"
+        with open(log, "a") as old:
+            old.write(line_of("sent", 0))
+            old.flush()
+            agent = self.agent(collector, log={
+                "source": "file", "file": str(log), "start_at": "beginning"})
+            self.assert_counted(collector, {"sent": 1}, "before")
+            log.rename(log.with_name("mail.log.1"))
+            with open(log, "a") as new:
+                for number in range(1, 6):
+                    new.write(line_of("bounced", number))
+                    old.write(line_of("sent", number))
+                    new.flush()
+                    old.flush()
+            self.assert_counted(collector, {"sent": 6, "bounced": 5}, "both")
+            agent.kill()
+            old.write(line_of("sent", 7))
+        # Read on in the new file; the old one's last line came while nobody
+        # looked, and is found as well.
+        agent.start()
+        self.wait_for_measurements(collector)
+        with open(log, "a") as new:
+            new.write(line_of("deferred", 8))
+        wait_until(lambda: collector.deliveries(SYSTEM)["deferred"] == 1,
+                   "the new file's next line")
+        self.assertEqual(self.losses(collector), [])
+
+    def test_a_log_that_is_not_there_yet_and_half_a_line(self):
+        collector = self.collector()
+        log = self.directory / "later" / "mail.log"
+        self.agent(collector, log={"source": "file", "file": str(log)})
+        self.wait_for_measurements(collector)
+        metrics = collector.metrics()
+        self.assertEqual(metrics.value("mailvane_source_up",
+                                       source="postfix_log"), 0)
+        self.assertEqual(metrics.value("mailvane_source_unavailable",
+                                       source="postfix_log",
+                                       reason="not_found"), 1)
+        self.assertIn("Mail log unknown: not found",
+                      collector.page().by_system[SYSTEM][2])
+        log.parent.mkdir()
+        whole = line_of("sent", 1)
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(whole + line_of("bounced", 2)[:-40])
+            file.flush()
+            self.assert_counted(collector, {"sent": 1}, "one and a half")
+            self.assertEqual(collector.metrics().value(
+                "mailvane_log_lines_read_total"), 1)
+            file.write(line_of("bounced", 2)[-40:])
+            file.flush()
+            self.assert_counted(collector, {"sent": 1, "bounced": 1}, "two")
+        self.assertEqual(collector.metrics().value(
+            "mailvane_source_up", source="postfix_log"), 1)
+        self.assertEqual(self.losses(collector), [])
+        transitions = collector.events("source")
+        self.assertEqual([event.fields[2] for event in transitions],
+                         [[1], []])  # NOT_FOUND, then well
+
+    def test_what_is_cut_off_unread_is_a_loss_that_is_told(self):
+        collector = self.collector()
+        log = self.directory / "mail.log"
+        log.write_text(line_of("sent", 1))
+        agent = self.agent(collector, log={
+            "source": "file", "file": str(log), "start_at": "beginning"})
+        self.assert_counted(collector, {"sent": 1}, "before")
+        # The checkpoint alone may be a second old.
+        agent.stop()
+        with open(log, "a") as file:
+            file.write(line_of("sent", 2) * 10)
+        size = log.stat().st_size
+        os.truncate(log, 0)
+        with open(log, "a") as file:
+            file.write(line_of("bounced", 3))
+        agent.start()
+        wait_until(lambda: collector.deliveries(SYSTEM)["bounced"] == 1,
+                   "the line after the loss")
+        loss, = self.losses(collector)
+        self.assertEqual(loss[1], [1])  # CAUSE_TRUNCATED
+        self.assertEqual(loss[2], [b"postfix_log"])
+        self.assertEqual(loss.get(4), [len(line_of("sent", 1))])
+        self.assertLess(loss[4][0], size)
+
+
+DSN = {"sent": "2.0.0", "bounced": "5.1.1", "deferred": "4.2.1",
+       "expired": "4.4.1"}
+BEGIN = datetime.datetime(2026, 1, 5, tzinfo=datetime.timezone.utc)
+
+
+def line_of(status, number, at=BEGIN):
+    """A delivery as Postfix logs it, under an RFC 3339 header."""
+    return (f"{at.isoformat(timespec='microseconds')} nc027 "
+            f"postfix/smtp[77]: {number:010X}: to=<user{number}@example.com>, "
+            "relay=mx.example.com[192.0.2.10]:25, delay=0.2, "
+            f"delays=0.1/0/0/0.1, dsn={DSN[status]}, status={status} "
+            "(said by mx.example.com)\n")
+
+
+class OrdinaryUserTest(SpineTest):
+    """Who sees what: an agent needs no root, and says what it may not see."""
+
+    USER, POSTDROP, ADM = 5001, 102, 4
+
+    def logged(self, postfix):
+        """As rsyslog leaves it on Debian."""
+        wait_until(postfix.log_path.exists, "the log")
+        os.chown(postfix.log_path, 0, self.ADM)
+        postfix.log_path.chmod(0o640)
+        self.directory.chmod(0o755)
+
+    def test_in_the_groups_of_queue_and_log_it_sees_all(self):
+        collector = self.collector()
+        with Postfix(self.directory / "postfix") as postfix:
+            postfix.send("a@example.net", "b@example.com", 3)
+            postfix.wait_for_queue(3)
+            self.logged(postfix)
+            agent = self.agent(collector, user=self.USER,
+                               groups=[self.POSTDROP, self.ADM],
+                               **watch(postfix))
+            wait_until(lambda: collector.metrics().value(
+                "mailvane_queue_messages", queue="deferred") == 3, "the queue")
+            wait_until(lambda: collector.deliveries(SYSTEM)["deferred"] == 3,
+                       "the log")
+            status = pathlib.Path(f"/proc/{agent.process.pid}/status")
+            self.assertRegex(status.read_text(), rf"Uid:\s+{self.USER}\s")
+            self.assertEqual(collector.system(SYSTEM)["status"], "Operational")
+
+    def test_without_them_all_is_unknown_until_it_may(self):
+        collector = self.collector()
+        with Postfix(self.directory / "postfix") as postfix:
+            postfix.send("a@example.net", "b@example.com", 3)
+            postfix.wait_for_queue(3)
+            self.logged(postfix)
+            agent = self.agent(collector, user=self.USER, **watch(postfix))
+            self.wait_for_measurements(collector)
+            wait_until(lambda: collector.measurements(SYSTEM).get("queue"),
+                       "the queue's state")
+            metrics = collector.metrics(f"/agents/{SYSTEM}/metrics")
+            for source in ("postfix_log", "postfix_queue"):
+                self.assertEqual(metrics.value(
+                    "mailvane_source_up", source=source), 0)
+                self.assertEqual(metrics.value(
+                    "mailvane_source_unavailable", source=source,
+                    reason="permission_denied"), 1)
+            self.assertEqual(metrics.value(
+                "mailvane_queue_unavailable", reason="permission_denied"), 1)
+            for name in ("mailvane_queue_messages", "mailvane_queue_bytes",
+                         "mailvane_queue_oldest_age_seconds",
+                         "mailvane_deliveries_total",
+                         "mailvane_source_lag_bytes"):
+                self.assertEqual(metrics.values(name), [], name)
+            row = collector.page().by_system[SYSTEM]
+            self.assertTrue(row[2].startswith("No data\n"), row)
+            self.assertIn("Queue unknown: permission denied", row[2])
+            self.assertIn("Mail log unknown: permission denied", row[2])
+            page = collector.page(f"/systems/{SYSTEM}")
+            self.assertIn("Queue unknown: permission denied.", page.text)
+            # Closed wording: neither paths nor addresses in public.
+            for public in (page.source, collector.page().source):
+                self.assertNotIn(str(self.directory), public)
+                self.assertNotIn("showq", public)
+            self.assertEqual(len(page.rows), 0)
+
+            (postfix.spool / "public").chmod(0o711)
+            postfix.log_path.chmod(0o644)
+            pid = agent.process.pid
+            wait_until(lambda: collector.metrics().value(
+                "mailvane_queue_messages", queue="deferred") == 3, "the queue")
+            wait_until(lambda: collector.deliveries(SYSTEM)["deferred"] == 3,
+                       "the log")
+            self.assertEqual(agent.process.pid, pid)
+            self.assertTrue(agent.running())
+            wait_until(lambda: collector.system(SYSTEM)["status"] ==
+                       "Operational", "the table")
+
+            # And it may be taken away again.
+            (postfix.spool / "public").chmod(0o700)
+            wait_until(lambda: collector.metrics().value(
+                "mailvane_queue_readable") == 0, "no queue")
+            self.assertEqual(collector.metrics().values(
+                "mailvane_queue_messages"), [])
+
+
+class PrometheusTest(SpineTest):
+    """A real Prometheus that finds the agents by itself."""
+
+    SCRAPE = 1
+
+    def prometheus(self, collector):
+        return self.enterContext(Prometheus(
+            self.directory / "prometheus",
+            f"global: {{scrape_interval: {self.SCRAPE}s, "
+            f"scrape_timeout: {self.SCRAPE}s}}\n"
+            "scrape_configs:\n"
+            "- job_name: mailvane-collector\n"
+            f"  static_configs: [{{targets: ['{collector.operator}']}}]\n"
+            "- job_name: mailvane-fleet\n"
+            "  metrics_path: /metrics/agents\n"
+            "  honor_labels: true\n"
+            f"  static_configs: [{{targets: ['{collector.operator}']}}]\n"
+            "- job_name: mailvane\n"
+            "  http_sd_configs: [{refresh_interval: 1s, url: "
+            f"'http://{collector.operator}/api/v1/http_sd'}}]\n"))
+
+    def test_a_killed_agent_is_down_and_its_measurements_are_gone(self):
+        collector = self.collector([SYSTEM, "NC030"])
+        log = self.directory / "mail.log"
+        log.write_text(line_of("sent", 1) * 3)
+        agent = self.agent(collector, log={
+            "source": "file", "file": str(log), "start_at": "beginning"})
+        prometheus = self.prometheus(collector)
+        job = 'job="mailvane"'
+        up, = prometheus.wait_for(f'up{{{job},instance="{SYSTEM}"}} == 1')
+        down, = prometheus.wait_for(f'up{{{job},instance="NC030"}} == 0')
+        errors = {target["labels"]["instance"]: target["lastError"]
+                  for target in prometheus.targets()}
+        self.assertIn("503", errors["NC030"])
+        counted = f'mailvane_deliveries_total{{server="{SYSTEM}",{job}}}'
+        self.assertEqual(prometheus.wait_for(counted)[0]["value"][1], "3")
+        seen = (f'mailvane_agent_last_seen_timestamp_seconds'
+                f'{{server="{SYSTEM}",job="mailvane-fleet"}}')
+        wait_until(lambda: prometheus.query(counted.replace(
+            job, 'job="mailvane-fleet"')), "the fleet's job")
+
+        agent.kill()
+        killed = time.time()
+        began = time.monotonic()
+        # Three heartbeats, then two scrapes; and what a busy host needs.
+        wait_until(lambda: prometheus.query(
+            f'up{{{job},instance="{SYSTEM}"}} == 0'), "up 0",
+                   3 * HEARTBEAT + 2 * self.SCRAPE + 3)
+        print(f"        down after {time.monotonic() - began:.1f} s")
+        connected = (f'mailvane_agent_connected{{server="{SYSTEM}",'
+                     'job="mailvane-fleet"} == 0')
+        prometheus.wait_for(connected, 2 * self.SCRAPE + 2)
+        wait_until(lambda: not prometheus.query(
+            f'mailvane_deliveries_total{{server="{SYSTEM}"}}'),
+                   "stale measurements", 2 * self.SCRAPE + 2)
+        stays = float(prometheus.query(seen)[0]["value"][1])
+        self.assertLess(abs(stays - killed), 2 * HEARTBEAT + 1)
+        # It stands still, and stays.
+        metrics = collector.metrics()
+        self.assertEqual(metrics.value(
+            "mailvane_agent_last_seen_timestamp_seconds", server=SYSTEM),
+            stays)
+        self.assertEqual(metrics.value("mailvane_agent_connected",
+                                       server=SYSTEM), 0)
+        self.assertEqual(metrics.values("mailvane_log_lines_read_total"), [])
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            collector.get(f"/agents/{SYSTEM}/metrics")
+        self.assertEqual(refused.exception.code, 503)
+        self.assertIn("is silent", refused.exception.read().decode())
+
+        agent.start()
+        prometheus.wait_for(f'up{{{job},instance="{SYSTEM}"}} == 1', 15)
+        prometheus.wait_for(connected.replace("== 0", "== 1"), 5)
+
+    def test_promtool_has_nothing_against_the_metrics(self):
+        collector = self.collector([SYSTEM, "NC030"], ping={"interval": "1s"})
+        with Postfix(self.directory / "postfix") as postfix:
+            postfix.send("a@example.net", "b@example.com", 3)
+            postfix.wait_for_queue(3)
+            self.agent(collector, **watch(postfix))
+            wait_until(lambda: collector.metrics().value(
+                "mailvane_queue_messages", queue="deferred") == 3, "the queue")
+            promtool = Prometheus(self.directory)
+            for path in ("/metrics", "/metrics/agents",
+                         f"/agents/{SYSTEM}/metrics"):
+                with self.subTest(path):
+                    text = collector.get(path)
+                    self.assertEqual(promtool.check_metrics(text), "")
+                    self.assertGreater(len(text.splitlines()), 10)
+            # Each that docs/metrics.md names and no other.
+            documented = set(re.findall(
+                r"^\| `(\w+)` \|", (pathlib.Path(__file__).resolve().parents[2]
+                                    / "docs/metrics.md").read_text(), re.M))
+            shown = set(re.findall(r"^# TYPE (\w+) ", collector.get("/metrics")
+                                   + collector.get("/metrics/agents"), re.M))
+            self.assertEqual(shown - documented, set())
+
+
+class KillTest(SpineTest):
+    """What is found is told once, whoever is killed and when."""
+
+    ROUNDS, HOURS = 20, 120
+
+    def write_hours(self, log, hours, pause=0.0):
+        """Two hours of log time each: a server that is blocked for a while
+        in the first, and well in the second."""
+        for hour in hours:
+            at = BEGIN + datetime.timedelta(hours=2 * hour)
+            for number in range(25):
+                with open(log, "a", encoding="utf-8") as file:
+                    file.write(line_of("bounced", 100 * hour + number,
+                                       at + datetime.timedelta(seconds=number)))
+                time.sleep(pause / 25)  # the pace of the mail, not a wait
+
+    def findings(self, collector):
+        return sorted((event.key, event.seconds, event.fields[1][0],
+                       tuple(event.fields[6]))
+                      for event in collector.events("finding"))
+
+    def test_twenty_times_kill_nine(self):
+        random_ = random.Random(20)
+        log = self.directory / "mail.log"
+        log.write_text("")
+        config = {"log": {"source": "file", "file": str(log),
+                          "start_at": "beginning"}}
+        collector = self.collector(name="killed")
+        agent = self.agent(collector, name="killed-agent", **config)
+        writer = threading.Thread(
+            target=self.write_hours, args=(log, range(self.HOURS), 0.25))
+        writer.start()
+        kills = collections.Counter()
+        for _ in range(self.ROUNDS):
+            time.sleep(random_.uniform(0, 1.2))  # the random moment
+            for victim in random_.choice(
+                    ([agent], [collector], [agent, collector])):
+                victim.kill()
+                kills[victim.program] += 1
+            for victim in (collector, agent):
+                if not victim.running():
+                    victim.start()
+        writer.join()
+        wait_until(lambda: len(collector.events("finding")) >= self.HOURS,
+                   f"{self.HOURS} findings", 60)
+        # An undisturbed run over the same file.
+        calm = self.collector(name="calm")
+        self.agent(calm, name="calm-agent", **config)
+        wait_until(lambda: len(calm.events("finding")) >= self.HOURS,
+                   "the undisturbed run's findings", 60)
+        print(f"        {dict(kills)}, "
+              f"{len(self.findings(collector))} findings, "
+              f"{len(collector.events())} events")
+        # Whoever has more than that to say says it within a snapshot's time.
+        agent.stop()
+        self.assertEqual(len(self.findings(calm)), self.HOURS)
+        self.assertEqual(self.findings(collector), self.findings(calm))
+        self.assertEqual(collector.events("loss"), [])
+        epochs = collections.defaultdict(list)
+        for event in collector.events():
+            epochs[event.epoch].append(event.seq)
+        for numbers in epochs.values():
+            self.assertEqual(sorted(numbers),
+                             list(range(1, len(numbers) + 1)))
+        self.assertEqual(len(epochs), 1)
+        self.assertEqual(collector.events()[-1].kind, "stopping")
+
+
+class StopTest(SpineTest):
+    """Both end in order, and come back."""
+
+    # So slow that nothing is found out by the silence.
+    SLOW = {"heartbeat_interval": "10s", "snapshot_interval": "30s"}
+
+    def test_the_agent_says_goodbye(self):
+        collector = self.collector(sessions=self.SLOW)
+        agent = self.agent(collector)
+        self.wait_for_measurements(collector)
+        began = time.monotonic()
+        self.assertEqual(agent.stop(5), 0)
+        print(f"        the agent took {time.monotonic() - began:.2f} s")
+        wait_until(lambda: not collector.connected(SYSTEM), "silence", 3)
+        self.assertEqual(collector.metrics().value(
+            "mailvane_agent_connected", server=SYSTEM), 0)
+        self.assertEqual([event.kind for event in collector.events()
+                          if event.kind != "source"], ["started", "stopping"])
+        agent.start()
+        wait_until(lambda: collector.connected(SYSTEM), "the agent again", 10)
+        wait_until(lambda: len(collector.events("started")) == 2, "its word")
+        # After a clean stop.
+        self.assertEqual(collector.events("started")[1].fields[2], [1])
+        agent.kill()
+        agent.start()
+        wait_until(lambda: len(collector.events("started")) == 3, "its word")
+        self.assertEqual(collector.events("started")[2].fields.get(2), None)
+
+    def test_the_collector_stops_and_its_agents_come_back(self):
+        ids = ["NC018", "NC021", "NC023"]
+        collector = self.collector([*ids, "NC025"], sessions=self.SLOW)
+        agents = [self.agent(collector, one) for one in ids]
+        for one in [*ids]:
+            wait_until(lambda: collector.connected(one), one)
+        gone = self.agent(collector, "NC025")
+        wait_until(lambda: collector.connected("NC025"), "NC025")
+        gone.stop()
+        wait_until(lambda: not collector.connected("NC025"), "its end")
+        last_seen = collector.system("NC025")["agent"]["last_seen"]
+        # What was seen is written down every so often, and at the end.
+        began = time.monotonic()
+        self.assertEqual(collector.stop(5), 0)
+        print(f"        the collector took {time.monotonic() - began:.2f} s")
+        for agent in agents:
+            self.assertTrue(agent.running())
+        collector.start()
+        began = time.monotonic()
+        self.assertEqual(collector.system("NC025")["agent"]["last_seen"],
+                         last_seen)
+        for one in ids:
+            wait_until(lambda: collector.connected(one), f"{one} again",
+                       10 - (time.monotonic() - began))
+        print(f"        all are back after {time.monotonic() - began:.1f} s")
+
+    def test_last_seen_survives_a_kill(self):
+        collector = self.collector()
+        agent = self.agent(collector)
+        self.wait_for_measurements(collector)
+        agent.kill()
+        wait_until(lambda: not collector.connected(SYSTEM), "silence")
+        before = collector.metrics().value(
+            "mailvane_agent_last_seen_timestamp_seconds", server=SYSTEM)
+        self.assertIsNotNone(before)
+        collector.kill()
+        collector.start()
+        after = collector.metrics().value(
+            "mailvane_agent_last_seen_timestamp_seconds", server=SYSTEM)
+        self.assertIsNotNone(after, "last_seen is forgotten")
+        self.assertLess(abs(after - before), 30)
+
+
+class HostileTest(SpineTest):
+    """What anybody may throw at the agents' port."""
+
+    PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    def test_agents_stay_whatever_else_connects(self):
+        collector = self.collector(["NC018", "NC021"])
+        first = self.agent(collector, "NC018")
+        wait_until(lambda: collector.connected("NC018"), "NC018")
+        address = ("127.0.0.1", collector.agent_port)
+        with contextlib.ExitStack() as stack:
+            for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                         bytes(range(256)) * 64, self.PREFACE[:12],
+                         self.PREFACE, self.PREFACE + b"\xff" * 4096,
+                         # A frame of 16 MiB that never comes.
+                         self.PREFACE + b"\xff\xff\xff\x00\x00\0\0\0\1",
+                         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
+                connection = stack.enter_context(
+                    socket.create_connection(address, 5))
+                with contextlib.suppress(OSError):
+                    connection.sendall(data)
+            for _ in range(200):
+                stack.enter_context(socket.create_connection(address, 5))
+            # Three silences would end a session.
+            frames = "mailvane_collector_frames_received_total"
+            before = collector.metrics("/metrics").value(frames)
+            wait_until(lambda: collector.metrics("/metrics").value(frames) >=
+                       before + 8, "signs of life", 15)
+            self.assertTrue(collector.connected("NC018"))
+            # And a new one gets in.
+            self.agent(collector, "NC021")
+            wait_until(lambda: collector.connected("NC021"), "NC021", 10)
+        self.assertTrue(collector.connected("NC018"))
+        self.assertTrue(first.running() and collector.running())
+        self.assertEqual(len(re.findall("session is live", first.log())), 1)
+        self.assertEqual(collector.metrics("/metrics").value(
+            "mailvane_collector_sessions"), 2)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,21 @@ The last line is "N passed, N failed", and the exit status is 1 when any did.
 import collections
 import contextlib
 import datetime
+import json
 import os
 import pathlib
 import random
 import re
+import signal
 import socket
 import sys
 import threading
 import time
 import urllib.error
 
-from mailvane import HEARTBEAT, TWO_INTERVALS, Agent, Collector, watch
+import mailvane
+from journal import Journal
+from mailvane import HEARTBEAT, PING, TWO_INTERVALS, Agent, Collector, watch
 from postfix import Postfix
 from private_root import RootError, wait_until
 from prometheus import Prometheus
@@ -668,6 +672,290 @@ class HostileTest(SpineTest):
         self.assertEqual(len(re.findall("session is live", first.log())), 1)
         self.assertEqual(collector.metrics("/metrics").value(
             "mailvane_collector_sessions"), 2)
+
+
+class JournalTest(SpineTest):
+    """Journal files of systemd's own making, read through its own library."""
+
+    def entries(self, status, numbers):
+        return [{"time": 1764000000 + number, "pid": 77,
+                 "identifier": "postfix/smtp",
+                 "message": re.sub(r"^.*?\]: ", "",
+                                   line_of(status, number)).rstrip("\n")}
+                for number in numbers]
+
+    def agent_of(self, collector, journal):
+        return self.agent(collector, log={
+            "source": "journal", "start_at": "beginning",
+            "journal_directory": str(journal.directory)})
+
+    def wait_for_sent(self, collector, number):
+        wait_until(lambda: collector.deliveries(SYSTEM)["sent"] >= number,
+                   f"{number} sent, of {collector.deliveries(SYSTEM)}")
+        self.assertEqual(collector.deliveries(SYSTEM)["sent"], number)
+
+    def test_what_was_read_may_be_rotated_and_vacuumed(self):
+        collector = self.collector()
+        journal = Journal(self.directory)
+        journal.append(self.entries("sent", range(5)) + [
+            {"time": 1764000006, "identifier": "cron", "pid": 5,
+             "SYSLOG_FACILITY": "9", "message": "no mail"}])
+        self.agent_of(collector, journal)
+        self.wait_for_sent(collector, 5)
+        self.assertEqual(collector.metrics().value(
+            "mailvane_source_up", source="journal"), 1)
+        journal.append(self.entries("sent", range(10, 13)))
+        self.wait_for_sent(collector, 8)
+        journal.rotate()
+        journal.append(self.entries("sent", range(20, 22)))
+        self.wait_for_sent(collector, 10)
+        journal.vacuum(files=1)
+        journal.append(self.entries("bounced", range(30, 33)))
+        wait_until(lambda: collector.deliveries(SYSTEM)["bounced"] == 3,
+                   "what came after the vacuum")
+        self.assertEqual(collector.deliveries(SYSTEM)["sent"], 10)
+        self.assertEqual(collector.events("loss"), [])
+
+    def test_a_restart_reads_on_and_loses_nothing(self):
+        collector = self.collector()
+        journal = Journal(self.directory)
+        journal.append(self.entries("sent", range(5)))
+        agent = self.agent_of(collector, journal)
+        self.wait_for_sent(collector, 5)
+        agent.stop()
+        journal.append(self.entries("sent", range(10, 13)))
+        journal.rotate()
+        journal.append(self.entries("sent", range(20, 22)))
+        agent.start()
+        # Counters are since the start.
+        self.wait_for_sent(collector, 5)
+        self.assertEqual(collector.events("loss"), [])
+
+    def test_what_vanished_unread_is_a_loss(self):
+        collector = self.collector()
+        journal = Journal(self.directory)
+        journal.append(self.entries("sent", range(5)))
+        agent = self.agent_of(collector, journal)
+        self.wait_for_sent(collector, 5)
+        agent.stop()
+        journal.append(self.entries("sent", range(10, 13)))
+        journal.rotate()
+        journal.append(self.entries("bounced", range(20, 22)))
+        journal.vacuum(files=1)
+        agent.start()
+        wait_until(lambda: collector.deliveries(SYSTEM)["bounced"] == 2,
+                   "what is left")
+        loss, = collector.events("loss")
+        self.assertEqual(loss.fields[1], [3])  # CAUSE_JOURNAL_VACUUMED
+        self.assertEqual(loss.fields[2], [b"journal"])
+
+
+BROKEN_COLLECTOR = """\
+agent_listen: nowhere
+operator_listen: 127.0.0.1:99999
+colour: blue
+ping:
+  interval: soon
+  enabled: perhaps
+inventory: {inventory}
+"""
+BROKEN_INVENTORY = """\
+systems:
+  - id: NC 27
+  - id: NC030
+    lifecycle: tired
+"""
+BROKEN_AGENT = """\
+collector: nowhere
+id: NC 27
+log:
+  source: tape
+  start_at: middle
+intervals: {queue: often}
+colour: blue
+"""
+
+
+class WordsTest(RealTest):
+    """What is said on the command line, and to it."""
+
+    def test_six_errors_are_said_at_once_with_their_places(self):
+        inventory = self.directory / "inventory.yaml"
+        inventory.write_text("systems: [{id: NC027}]\n")
+        config = self.directory / "collector.yaml"
+        config.write_text(BROKEN_COLLECTOR.format(inventory=inventory))
+        self.assert_errors("mailvane-collector", config, [
+            (config, 1, "agent_listen"), (config, 2, "operator_listen"),
+            (config, 3, "colour"), (config, 5, "ping.interval"),
+            (config, 6, "ping.enabled")])
+        # The inventory's errors are said in the same breath.
+        inventory.write_text(BROKEN_INVENTORY)
+        config.write_text(f"status_listen: no\ninventory: {inventory}\n")
+        self.assert_errors("mailvane-collector", config, [
+            (config, 1, "status_listen"), (inventory, 2, "systems[0].id"),
+            (inventory, 4, "systems[1].lifecycle")])
+        agent = self.directory / "agent.yaml"
+        agent.write_text(BROKEN_AGENT)
+        self.assert_errors("mailvane-agent", agent, [
+            (agent, 1, "collector"), (agent, 2, "id"),
+            (agent, 4, "log.source"), (agent, 5, "log.start_at"),
+            (agent, 6, "intervals.queue"), (agent, 7, "colour")])
+
+    def assert_errors(self, program, config, want):
+        done = mailvane.run(program, "--config", str(config), "--check-config")
+        said = [re.match(r"(.+?):(\d+):(\d+): ([^:]+): .", line)
+                for line in done.stderr.splitlines()]
+        self.assertNotIn(None, said, done.stderr)
+        self.assertEqual(
+            [(pathlib.Path(one.group(1)), int(one.group(2)), one.group(4))
+             for one in said], want, done.stderr)
+        for one in said:
+            self.assertGreater(int(one.group(3)), 0, done.stderr)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout, "")
+
+    def test_the_samples_are_sound(self):
+        deploy = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+        done = mailvane.run("mailvane-agent", "--config",
+                            str(deploy / "agent.yaml"), "--check-config")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        config = self.directory / "collector.yaml"
+        config.write_text((deploy / "collector.yaml").read_text().replace(
+            "/etc/mailvane/inventory.yaml", str(deploy / "inventory.yaml")))
+        done = mailvane.run("mailvane-collector", "--config", str(config),
+                            "--check-config")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("ok, 2 systems", done.stdout)
+
+    def test_exit_codes(self):
+        for program in ("mailvane-agent", "mailvane-collector"):
+            for words, code in (
+                    (["--help"], 0), (["--version"], 0), (["--colour"], 2),
+                    (["words"], 2), (["--config"], 2),
+                    (["--log.level", "loud"], 2),
+                    (["--config", str(self.directory / "none.yaml")], 1)):
+                with self.subTest(f"{program} {' '.join(words)}"):
+                    done = mailvane.run(program, *words)
+                    self.assertEqual(done.returncode, code, done.stderr)
+                    if code:
+                        self.assertNotEqual(done.stderr, "")
+                        self.assertEqual(done.stdout, "")
+            self.assertRegex(mailvane.run(program, "--version").stdout,
+                             rf"^{program} \d+\.\d+")
+            self.assertIn("Example:", mailvane.run(program, "--help").stdout)
+
+
+class ReloadTest(SpineTest):
+
+    def test_the_inventory_follows_a_sighup(self):
+        collector = self.collector(["NC018", "NC021"])
+        kept = self.agent(collector, "NC018")
+        lost = self.agent(collector, "NC021")
+        gained = self.agent(collector, "NC023")
+        for one in ("NC018", "NC021"):
+            wait_until(lambda: collector.connected(one), one)
+        gained.wait_for_log("UNKNOWN_AGENT")
+        collector.set_inventory([{"id": "NC018", "location": "Chicago"},
+                                 "NC023"])
+        collector.term(signal.SIGHUP)
+        wait_until(lambda: list(collector.systems()) == ["NC018", "NC023"],
+                   "the new inventory")
+        self.assertTrue(collector.connected("NC018"))
+        self.assertEqual(list(collector.page().by_system),
+                         ["System", "NC018", "NC023"])
+        self.assertEqual(collector.page().by_system["NC018"][0], "Chicago")
+        targets = json.loads(collector.get("/api/v1/http_sd"))
+        self.assertEqual(len(targets), 2)
+        lost.wait_for_log("UNKNOWN_AGENT")
+        # Who was refused comes back within a minute, and at once when started
+        # anew.
+        gained.kill()
+        gained.start()
+        wait_until(lambda: collector.connected("NC023"), "NC023", 10)
+        self.assertEqual(len(re.findall("session is live", kept.log())), 1)
+        self.assertEqual(collector.metrics().values(
+            "mailvane_agent_connected", server="NC021"), [])
+
+        collector.inventory_path.write_text(BROKEN_INVENTORY)
+        collector.term(signal.SIGHUP)
+        path = re.escape(str(collector.inventory_path))
+        collector.wait_for_log(rf"level=error.*{path}:2:\d+: systems\[0\]\.id")
+        collector.wait_for_log(
+            rf"level=error.*{path}:4:\d+: systems\[1\]\.lifecycle")
+        self.assertEqual(list(collector.systems()), ["NC018", "NC023"])
+        self.assertTrue(collector.connected("NC018"))
+        self.assertTrue(collector.running())
+
+
+class PingTest(SpineTest):
+    """The table's Ping column, by the network and by a script."""
+
+    def cell(self, collector, name):
+        return collector.page().by_system[name][3]
+
+    def test_by_the_network(self):
+        systems = [{"id": "NC018", "addresses": ["127.0.0.1"]},
+                   {"id": "NC021", "addresses": ["127.0.0.2"]}, "NC023"]
+        collector = self.collector(
+            systems, ping={"enabled": True, "interval": f"{PING}s"})
+        for one in ("NC018", "NC021"):
+            self.agent(collector, one)
+        # Loopback answers, be it with a refusal.
+        for one in ("NC018", "NC021"):
+            wait_until(lambda: re.fullmatch(
+                r"Up, [\d.]+ ms, \d+ s ago", self.cell(collector, one)), one)
+        self.assertEqual(self.cell(collector, "NC023"),
+                         "Unknown\nNo address to ping.")
+        # By the collector, and by the other agent; never by itself.
+        wait_until(lambda: collector.system("NC018")["ping"]["asked_from"] == 2,
+                   "both observers")
+        self.assertEqual(collector.metrics().value("mailvane_ping_up",
+                                                   server="NC018"), 1)
+        self.assertEqual(collector.metrics().values("mailvane_ping_up",
+                                                    server="NC023"), [])
+        peers = {labels["peer"] for name, labels, _ in
+                 collector.metrics().samples
+                 if name == "mailvane_ping_rtt_seconds" and
+                 labels["server"] == "NC018"}
+        self.assertEqual(peers, {"collector", "NC021"})
+
+    def test_by_a_script(self):
+        script = self.directory / "pings.tsv"
+
+        def say(text):
+            fresh = script.with_suffix(".new")
+            fresh.write_text(text)
+            fresh.rename(script)
+        say("NC018\t31\nNC021\t15.5\ncollector\t1\n")
+        ping = {"script": str(script), "interval": f"{PING}s"}
+        collector = self.collector(
+            [{"id": one, "addresses": [address]} for one, address in
+             (("NC018", "192.0.2.18"), ("NC021", "192.0.2.21"))], ping=ping)
+        agent = self.agent(collector, "NC018", ping=ping)
+        wait_until(lambda: re.fullmatch(r"Up, 31 ms, \d+ s ago",
+                                        self.cell(collector, "NC018")), "up")
+        wait_until(lambda: collector.connected("NC018"), "NC018")
+        wait_until(lambda: self.cell(collector, "NC021").startswith("Up, 16"),
+                   self.cell(collector, "NC021"))
+        say("NC018\tfail\nNC021\t15\ncollector\t1\n")
+        wait_until(lambda: re.match(r"Down, \d+ s ago\n",
+                                    self.cell(collector, "NC018")), "down", 10)
+        self.assertEqual(collector.metrics().value("mailvane_ping_up",
+                                                   server="NC018"), 0)
+        wait_until(lambda: collector.system("NC018")["status"] ==
+                   "Partial outage", "the table")
+        agent.kill()
+        wait_until(lambda: collector.system("NC018")["status"] ==
+                   "Major outage", "silent and unreachable")
+        # The script that says nothing leaves nobody judged.
+        say("NC021\t15\n")
+        wait_until(lambda: self.cell(collector, "NC018").startswith("Unknown"),
+                   "unknown", 15)
+        self.assertEqual(collector.metrics().values("mailvane_ping_up",
+                                                    server="NC018"), [])
+        say("NC018\t8\nNC021\t15\n")
+        wait_until(lambda: self.cell(collector, "NC018").startswith("Up, 8"),
+                   "up again", 10)
 
 
 if __name__ == "__main__":

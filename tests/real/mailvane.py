@@ -120,10 +120,9 @@ class _Program:
         return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1))
 
     def cpu_seconds(self) -> float:
-        fields = pathlib.Path(
-            f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2]
-        user, system = fields.split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Of all its threads that still run, by the scheduler's clock."""
+        return sum(int(path.read_text().split()[0]) for path in pathlib.Path(
+            f"/proc/{self.process.pid}/task").glob("*/schedstat")) / 1e9
 
     def __enter__(self):
         try:

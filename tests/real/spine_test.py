@@ -2,7 +2,7 @@
 """Mailvane's agent and collector against real servers: what Postfix, Prometheus
 and Chromium say is compared with what they see.
 
-    sudo tests/real/spine_test.py [Class[.test] …]
+    sudo tests/real/spine_test.py [--keep-screenshot] [Class[.test] …]
 
 The last line is "N passed, N failed", and the exit status is 1 when any did.
 """
@@ -10,19 +10,24 @@ The last line is "N passed, N failed", and the exit status is 1 when any did.
 import collections
 import contextlib
 import datetime
+import http.server
 import json
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
 import urllib.error
+import zlib
 
 import mailvane
+from browser import Browser
 from journal import Journal
 from mailvane import HEARTBEAT, PING, TWO_INTERVALS, Agent, Collector, watch
 from postfix import Postfix
@@ -31,6 +36,11 @@ from prometheus import Prometheus
 from runner import RealTest, main
 from smtp_sink import SmtpSink
 
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+sys.path.insert(0, str(DEPLOY / "demo"))
+import story  # noqa: E402  the demonstration's played servers
+
+PICTURE = DEPLOY.parent / "docs/status-page.png"
 SYSTEM = "NC027"
 
 
@@ -489,8 +499,8 @@ class PrometheusTest(SpineTest):
                     self.assertGreater(len(text.splitlines()), 10)
             # Each that docs/metrics.md names and no other.
             documented = set(re.findall(
-                r"^\| `(\w+)` \|", (pathlib.Path(__file__).resolve().parents[2]
-                                    / "docs/metrics.md").read_text(), re.M))
+                r"^\| `(\w+)` \|", (DEPLOY.parent / "docs/metrics.md").read_text(),
+                re.M))
             shown = set(re.findall(r"^# TYPE (\w+) ", collector.get("/metrics")
                                    + collector.get("/metrics/agents"), re.M))
             self.assertEqual(shown - documented, set())
@@ -815,13 +825,12 @@ class WordsTest(RealTest):
         self.assertEqual(done.stdout, "")
 
     def test_the_samples_are_sound(self):
-        deploy = pathlib.Path(__file__).resolve().parents[2] / "deploy"
         done = mailvane.run("mailvane-agent", "--config",
-                            str(deploy / "agent.yaml"), "--check-config")
+                            str(DEPLOY / "agent.yaml"), "--check-config")
         self.assertEqual(done.returncode, 0, done.stderr)
         config = self.directory / "collector.yaml"
-        config.write_text((deploy / "collector.yaml").read_text().replace(
-            "/etc/mailvane/inventory.yaml", str(deploy / "inventory.yaml")))
+        config.write_text((DEPLOY / "collector.yaml").read_text().replace(
+            "/etc/mailvane/inventory.yaml", str(DEPLOY / "inventory.yaml")))
         done = mailvane.run("mailvane-collector", "--config", str(config),
                             "--check-config")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -958,5 +967,201 @@ class PingTest(SpineTest):
                    "up again", 10)
 
 
+class BrowserTest(SpineTest):
+    """The public page as people get it: the demonstration's fleet, with most
+    that can befall it at once."""
+
+    keep_screenshot = False
+
+    def setUp(self):
+        super().setUp()
+        self.script = self.directory / "pings.tsv"
+        self.pings = {f"NC0{number}": f"{8 + number}"
+                      for number in (18, 21, 23, 25, 27, 30, 33, 36, 39)}
+        self.pings["collector"] = "12"
+        self.say_pings()
+        ping = {"script": str(self.script), "interval": f"{PING}s"}
+        self.fleet = self.collector(
+            inventory=str(DEPLOY / "demo/inventory.yaml"), ping=ping,
+            status_page={"title": "Systems status"})
+        recording = story.Recording(story.RECORDED)
+        self.servers, self.agents = {}, {}
+        for name in ("NC018", "NC021", "NC023", "NC025", "NC027", "NC030",
+                     "NC033", "NC036"):
+            server = story.PlayedServer(
+                name, self.directory / "played" / name, recording)
+            self.servers[name] = server
+            self.agents[name] = self.agent(
+                self.fleet, name, ping=ping,
+                log={"source": "file", "file": str(server.log),
+                     "start_at": "beginning"},
+                postfix={"config_directory": str(self.directory),
+                         "queue_directory": str(server.queue_directory)})
+
+    def say_pings(self, **changed):
+        self.pings.update(changed)
+        fresh = self.script.with_suffix(".new")
+        fresh.write_text("".join(f"{peer}\t{answer}\n"
+                                 for peer, answer in self.pings.items()))
+        fresh.rename(self.script)
+
+    def wait_for_status(self, **wanted):
+        def shown():
+            systems = self.fleet.systems()
+            return {one: systems.get(one, {}).get("status")
+                    for one in wanted} == wanted
+        try:
+            wait_until(shown, "the table")
+        except RootError:
+            self.fail({one["id"]: (one["status"], one["health_why"])
+                       for one in self.fleet.systems().values()})
+
+    def make_trouble(self):
+        self.wait_for_status(NC018="Operational", NC023="Operational",
+                             NC027="Operational", NC033="Internal")
+        self.servers["NC027"].write("bounced", 40)
+        self.agents["NC023"].kill()
+        self.agents["NC030"].kill()
+        self.say_pings(NC023="fail", NC021="fail")
+        self.wait_for_status(
+            NC018="Operational", NC021="Partial outage", NC023="Major outage",
+            NC025="Operational", NC027="Degraded", NC030="No data",
+            NC033="Internal", NC036="Operational", NC039="Provisioning")
+        # All pings of the new script.
+        wait_until(lambda: all(
+            one["ping"]["state"] == ("down" if one["id"] in ("NC021", "NC023")
+                                     else "up")
+            for one in self.fleet.systems().values()), "the pings")
+
+    def rows(self, page):
+        """The first table's texts, but for what time alone changes."""
+        return [[re.sub(r"\d+(\.\d+)? (ms|s|min)\b", r"N \2", " ".join(
+            cell.split())) for cell in row] for row in page["tables"][0]]
+
+    def test_everybody_gets_the_same_table(self):
+        self.make_trouble()
+        browser = Browser(self.directory / "browser")
+        url = self.fleet.status_url
+        page = browser.open(url, screenshot="page.png", viewport=(1000, 760))
+        plain = browser.open(url, javascript=False)
+        self.assertEqual(self.rows(page), self.rows(plain))
+        self.assertEqual(len(page["tables"][0]), 10)
+        self.assertEqual(page["language"], "en")
+        sentences = [node["name"] for node in page["accessible"]
+                     if node["role"] == "row" and
+                     node["name"].startswith("Server ")]
+        self.assertEqual(len(sentences), 9)
+        self.assertRegex(sentences[7], r"^Server NC036, Amsterdam, Netherlands, "
+                         r"OPERATIONAL, ping up, 44 ms, \d+ s ago$")
+        self.assertRegex(sentences[2], r"^Server NC023, Vancouver, Canada, MAJOR "
+                         r"OUTAGE, ping down, \d+ s ago$")
+        self.assertIn("Much of the mail that leaves is refused.",
+                      page["tables"][0][5][2])
+        self.assertIn("4 of 9 systems need attention", page["text"])
+        for seen in (page, plain):
+            self.assertEqual(seen["status"], 200)
+            self.assertEqual(seen["console_errors"], [])
+            self.assertEqual(seen["foreign_requests"], [])
+        for scheme in ("light", "dark"):
+            for width in (320, 1280):
+                name = f"{scheme}-{width}.png"
+                small = browser.open(url, viewport=(width, 700),
+                                     colour_scheme=scheme, screenshot=name)
+                self.assertLessEqual(small["width"], width, name)
+                self.assertEqual(self.rows(small), self.rows(page), name)
+                self.assertEqual(small["console_errors"], [], name)
+                bright = brightness(self.directory / "browser" / name)
+                (self.assertGreater if scheme == "light" else self.assertLess)(
+                    bright, 128, name)
+        system = browser.open(url + "systems/NC027")
+        self.assertEqual(system["console_errors"] + system["foreign_requests"],
+                         [])
+        picture = self.directory / "browser/page.png"
+        if self.keep_screenshot:
+            shutil.copyfile(picture, PICTURE)
+        self.assertLess(picture.stat().st_size, 150_000)
+
+    def test_a_row_changes_without_a_reload(self):
+        self.wait_for_status(NC036="Operational")
+        row = 'tr[aria-label^="Server NC036"][aria-label*="{}"]'
+
+        def change():
+            self.say_pings(NC036="fail")
+            self.wait_for_status(NC036="Partial outage")
+        with called(change) as told:
+            page = Browser(self.directory / "browser").open(
+                self.fleet.status_url, timeout_seconds=60,
+                steps=[("wait", row.format("OPERATIONAL, ping up")),
+                       ("tell", told), ("return",),
+                       ("wait", row.format("PARTIAL OUTAGE, ping down"))])
+        self.assertIn("Partial outage", page["tables"][0][8][2])
+        self.assertEqual(page["console_errors"], [])
+        self.assertEqual(page["foreign_requests"], [])
+        styles = [one for one in page["requests"] if one.endswith(".css")]
+        self.assertEqual(len(styles), 1, "the page was loaded anew")
+
+
+def brightness(path):
+    """Of the top left pixel: 0 to 255."""
+    data = path.read_bytes()
+    packed, at = b"", 8
+    while at < len(data):
+        size, kind = struct.unpack(">I4s", data[at:at + 8])
+        if kind == b"IDAT":
+            packed += data[at + 8:at + 8 + size]
+        at += size + 12
+    # A filter's name stands first; for the first pixel each is none.
+    return sum(zlib.decompress(packed)[1:4]) / 3
+
+
+@contextlib.contextmanager
+def called(function):
+    """A URL; who asks for it has `function` called, and then an answer."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            function()
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class AtRestTest(SpineTest):
+    """What the agent costs a server on which little happens."""
+
+    RSS, CPU, SECONDS = 20e6, 0.003, 20
+
+    def test_the_agent_is_small_and_idle(self):
+        collector = self.collector(sessions={})
+        with Postfix(self.directory / "postfix") as postfix:
+            postfix.send("a@example.net", "b@example.com", 5)
+            postfix.wait_for_queue(5)
+            agent = self.agent(collector, ping={}, intervals={},
+                               **watch(postfix))
+            agent.wait_for_log("session is live")
+            wait_until(lambda: collector.measurements(SYSTEM).get("queue"),
+                       "the queue")
+            before = agent.cpu_seconds()
+            time.sleep(self.SECONDS)  # what is measured
+            used = (agent.cpu_seconds() - before) / self.SECONDS
+            print(f"        {agent.resident_bytes() / 1e6:.1f} MB resident, "
+                  f"{100 * used:.3f} % of a core")
+            self.assertLessEqual(agent.resident_bytes(), self.RSS)
+            # The bar is measured on a quiet machine; this one may be busy.
+            self.assertLessEqual(used, 3 * self.CPU)
+
+
 if __name__ == "__main__":
+    # Keeps the page's picture as docs/status-page.png.
+    if "--keep-screenshot" in sys.argv:
+        sys.argv.remove("--keep-screenshot")
+        BrowserTest.keep_screenshot = True
     sys.exit(main())

@@ -76,11 +76,11 @@ std::vector<std::string> LoadCollectorConfig(const std::string& path,
   absl::StatusOr<std::string> text = files.ReadAll(path);
   if (!text.ok()) return {std::string(text.status().message())};
   ConfigPlaces places;
-  std::vector<std::string> lines =
-      ToLines(path, ParseYamlConfig(*text, &loaded->config, &places));
-  if (!lines.empty()) return lines;
+  std::vector<ConfigError> errors = ParseYamlConfig(*text, &loaded->config, &places);
+  if (IsUnreadable(errors)) return ToLines(path, errors);
   SetDefaults(&loaded->config);
-  lines = ToLines(path, CheckConfig(loaded->config, insecure_listen, places));
+  AddErrors(CheckConfig(loaded->config, insecure_listen, places), &errors);
+  std::vector<std::string> lines = ToLines(path, errors);
 
   const std::string& inventory_path = loaded->config.inventory();
   absl::StatusOr<std::string> inventory = files.ReadAll(inventory_path);

@@ -40,14 +40,18 @@ TEST(ConnectionRate, ForgetsTheAddressThatWasUnusedForTheLongest) {
   EXPECT_TRUE(rate.Allow(absl::Seconds(5), "old")) << "forgotten";
 }
 
-// Connects and returns the descriptor, -1 when refused.
-int Connect(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+int ConnectWith(int fd, int port) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   to.sin_port = htons(static_cast<uint16_t>(port));
-  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) return fd;
+  return connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+}
+
+// Connects and returns the descriptor, -1 when refused.
+int Connect(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (ConnectWith(fd, port) == 0) return fd;
   close(fd);
   return -1;
 }
@@ -87,57 +91,56 @@ TEST(Acceptor, RefusesAnAddressThatConnectsTooOften) {
   close(second);
 }
 
+// Connections as they are handed over.
+class Taken {
+ public:
+  ~Taken() {
+    for (int fd : connections_) close(fd);
+  }
+  void Add(int fd) {
+    MutexLock lock(&mu_);
+    connections_.push_back(fd);
+    changed_.NotifyAll();
+  }
+  void WaitFor(size_t count) {
+    MutexLock lock(&mu_);
+    while (connections_.size() < count) changed_.Wait(&mu_);
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  std::vector<int> connections_ ABSL_GUARDED_BY(mu_);
+};
+
 // What gRPC 1.51's own loop does not survive.
 TEST(Acceptor, GoesOnAfterThereWereNoDescriptorsLeft) {
-  struct Taken {
-    Mutex mu;
-    std::vector<int> connections ABSL_GUARDED_BY(mu);
-  } taken;
+  Taken taken;
   Acceptor::Options options;
   options.reserved_descriptors = 0;  // up to the very last one
-  auto acceptor = Acceptor::Start("127.0.0.1:0", options, [&](int fd) {
-    MutexLock lock(&taken.mu);
-    taken.connections.push_back(fd);
-  });
+  auto acceptor = Acceptor::Start("127.0.0.1:0", options, [&](int fd) { taken.Add(fd); });
   ASSERT_OK(acceptor);
   const int port = (*acceptor)->port();
-  std::vector<int> clients;
-  for (int i = 0; i < 4; ++i) clients.push_back(Connect(port));
+  const int early = Connect(port);
+  ASSERT_GE(early, 0);
+  taken.WaitFor(1);
 
+  // Our own end is made before, and nothing is free below the new limit.
+  const int waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-  const int highest = dup(0);
-  close(highest);
-  // No more for accept; the clients' own were made before.
-  std::vector<int> waiting;
-  for (int i = 0; i < 8; ++i) {
-    waiting.push_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  }
   rlimit tight = before;
-  tight.rlim_cur = waiting.back() + 1;
+  tight.rlim_cur = waiting + 1;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
-  for (int fd : waiting) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(static_cast<uint16_t>(port));
-    if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0) IsEnded(fd);
-    close(fd);
-    break;  // one is enough to meet the limit; the others keep it tight
-  }
-  EXPECT_GE((*acceptor)->refused(), 1u);
+  EXPECT_TRUE(ConnectWith(waiting, port) < 0 || IsEnded(waiting));
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ((*acceptor)->refused(), 1u);
 
-  const uint64_t refused = (*acceptor)->refused();
   const int late = Connect(port);
   ASSERT_GE(late, 0);
-  while (true) {
-    MutexLock lock(&taken.mu);
-    if (taken.connections.size() >= 5) break;
-  }
-  EXPECT_EQ((*acceptor)->refused(), refused);
-  acceptor->reset();
-  for (int fd : taken.connections) close(fd);
+  taken.WaitFor(2);
+  EXPECT_EQ((*acceptor)->refused(), 1u);
+  for (int fd : {early, waiting, late}) close(fd);
 }
 
 TEST(Acceptor, SaysWhichAddressItCannotHave) {

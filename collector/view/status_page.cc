@@ -386,7 +386,8 @@ std::vector<std::string> PublicReasons(const SystemState& system) {
         unavailable == v1::UNAVAILABLE_NOT_CONFIGURED) {
       return;
     }
-    add(absl::StrCat(what, " unknown: ", ReasonForPeople(unavailable)));
+    // The verdict's own words, so that what it says is not said again.
+    add(absl::StrCat(what, " unknown: ", ReasonForPeople(unavailable), "."));
   };
   if (snapshot.has_queue()) add_unknown("Queue", snapshot.queue().unavailable());
   for (const v1::SourceReading& source : snapshot.sources()) {

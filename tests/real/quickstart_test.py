@@ -32,6 +32,16 @@ QUICKSTART = pathlib.Path(__file__).resolve().parents[2] / "deploy/quickstart.py
 DEFAULTS = (9471, 9470, 8080)
 
 
+# The first process of a namespace: when it ends, all others in there do, so it
+# stays until it was seen what is left of them.
+INIT = """
+import pathlib, subprocess, sys
+code = subprocess.run(sys.argv[2:], stdin=subprocess.DEVNULL).returncode
+pathlib.Path(sys.argv[1]).write_text(str(code))
+sys.stdin.read()
+"""
+
+
 class Quickstart:
     """deploy/quickstart.py below `directory`, with a home and processes of its
     own: nothing of it outlives this object, not even what it forgets."""
@@ -42,13 +52,15 @@ class Quickstart:
         home = self.directory / "home"
         home.mkdir(parents=True)
         self.output = self.directory / "output"
+        self.exit = self.directory / "exit"
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
                 [*private_root.TIED, "unshare", "--pid", "--fork",
-                 "--kill-child=KILL", "--mount-proc", "/usr/bin/python3",
-                 str(QUICKSTART), "--programs", str(mailvane.programs()),
+                 "--kill-child=KILL", "--mount-proc", "/usr/bin/python3", "-c",
+                 INIT, str(self.exit), "/usr/bin/python3", str(QUICKSTART),
+                 "--programs", str(mailvane.programs()),
                  "--directory", str(self.state), *words],
-                stdin=subprocess.DEVNULL, stdout=output,
+                stdin=subprocess.PIPE, stdout=output,
                 stderr=subprocess.STDOUT, cwd=home, start_new_session=True,
                 env={"PATH": "/usr/bin:/bin", "HOME": str(home),
                      "LANG": "C.UTF-8"})
@@ -60,13 +72,18 @@ class Quickstart:
         try:
             return wait_until(
                 lambda: re.search(pattern, self.said()) or
-                (self.process.poll() is not None and "ended"),
-                pattern, seconds)
+                (self.exit.exists() and "ended"), pattern, seconds)
         except RootError as error:
             raise RootError(f"{error}; it said\n{self.said()}") from None
 
     def wait(self, seconds=60):
-        return self.process.wait(seconds)
+        """Its exit status; what it left still runs then."""
+        try:
+            return int(wait_until(
+                lambda: self.exit.exists() and self.exit.read_text(),
+                "quickstart to end", seconds))
+        except RootError as error:
+            raise RootError(f"{error}; it said\n{self.said()}") from None
 
     def programs(self):
         """name → id of a process with a configuration of ours."""
@@ -74,16 +91,17 @@ class Quickstart:
         for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 words = path.read_bytes().decode(errors="replace").split("\0")
-                if any(word.startswith(str(self.state)) for word in words) \
-                        and "mailvane-" in words[0]:
+                if "mailvane-" in words[0] and any(
+                        word.startswith(str(self.state)) for word in words):
                     found[pathlib.Path(words[0]).name] = int(path.parts[2])
         return found
 
     def interrupt(self, number=signal.SIGINT):
         """As Ctrl-C, which reaches the terminal's processes: quickstart."""
-        inside = pathlib.Path(f"/proc/{self.process.pid}/task/"
-                              f"{self.process.pid}/children").read_text()
-        os.kill(int(inside.split()[0]), number)
+        init, = children(self.process.pid)
+        quickstart, = [child for child in children(init) if str(QUICKSTART) in
+                       pathlib.Path(f"/proc/{child}/cmdline").read_text()]
+        os.kill(quickstart, number)
 
     def ports(self):
         """Of the collector: agents, operator, status."""
@@ -101,8 +119,14 @@ class Quickstart:
         return []
 
     def close(self):
+        self.process.stdin.close()
         self.process.kill()
         self.process.wait()
+
+
+def children(process):
+    return [int(one) for one in pathlib.Path(
+        f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 demo = None

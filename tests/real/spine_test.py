@@ -227,30 +227,29 @@ class DeliveriesTest(SpineTest):
     def test_a_writer_that_lingers_in_the_old_file_is_heard_to_the_end(self):
         collector = self.collector()
         log = self.directory / "mail.log"
-        with open(log, "a") as old:
+        with open(log, "a", buffering=1) as old:
             old.write(line_of("sent", 0))
-            old.flush()
             agent = self.agent(collector, log={
                 "source": "file", "file": str(log), "start_at": "beginning"})
             self.assert_counted(collector, {"sent": 1}, "before")
             log.rename(log.with_name("mail.log.1"))
-            with open(log, "a") as new:
+            with open(log, "a", buffering=1) as new:
+                # The old one's writer takes longer than two looks at it.
                 for number in range(1, 6):
                     new.write(line_of("bounced", number))
-                    old.write(line_of("sent", number))
-                    new.flush()
-                    old.flush()
+                    time.sleep(1)  # the pace of the mail, not a wait
+                old.write(line_of("sent", 1) * 5)
             self.assert_counted(collector, {"sent": 6, "bounced": 5}, "both")
-            agent.kill()
-            old.write(line_of("sent", 7))
-        # Read on in the new file; the old one's last line came while nobody
-        # looked, and is found as well.
-        agent.start()
-        self.wait_for_measurements(collector)
+        # And when the agent sees neither the rename nor the last lines.
+        agent.stop()
+        log.rename(log.with_name("mail.log.1"))
+        with open(log.with_name("mail.log.1"), "a") as old:
+            old.write(line_of("expired", 7))
         with open(log, "a") as new:
             new.write(line_of("deferred", 8))
-        wait_until(lambda: collector.deliveries(SYSTEM)["deferred"] == 1,
-                   "the new file's next line")
+        agent.start()
+        self.assert_counted(collector, {"expired": 1, "deferred": 1},
+                            "after a restart")
         self.assertEqual(self.losses(collector), [])
 
     def test_a_log_that_is_not_there_yet_and_half_a_line(self):
@@ -384,6 +383,9 @@ class OrdinaryUserTest(SpineTest):
             self.assertIn("Mail log unknown: permission denied", row[2])
             page = collector.page(f"/systems/{SYSTEM}")
             self.assertIn("Queue unknown: permission denied.", page.text)
+            reasons = [one.rstrip(".") for one in row[2].split("\n")[1:]]
+            self.assertEqual(len(reasons), len(set(reasons)), reasons)
+            self.assertEqual(len(reasons), 2, reasons)
             # Closed wording: neither paths nor addresses in public.
             for public in (page.source, collector.page().source):
                 self.assertNotIn(str(self.directory), public)
@@ -893,6 +895,11 @@ class ReloadTest(SpineTest):
         collector.wait_for_log(rf"level=error.*{path}:2:\d+: systems\[0\]\.id")
         collector.wait_for_log(
             rf"level=error.*{path}:4:\d+: systems\[1\]\.lifecycle")
+        # In the state that is published after it was refused as well.
+        made = "mailvane_collector_snapshot_timestamp_seconds"
+        refused = collector.metrics("/metrics").value(made)
+        wait_until(lambda: collector.metrics("/metrics").value(made) >
+                   refused + 1, "the next state")
         self.assertEqual(list(collector.systems()), ["NC018", "NC023"])
         self.assertTrue(collector.connected("NC018"))
         self.assertTrue(collector.running())

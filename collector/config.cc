@@ -2,13 +2,20 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "collector/fleet/inventory.h"
 #include "platform/file_system.h"
 #include "platform/listener.h"
+#include "platform/proto_time.h"
 #include "platform/yaml_config.h"
 
 namespace mailvane {
 namespace {
+
+// Less would be a busy loop; agents do not take more than ten minutes.
+constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
+constexpr absl::Duration kMostInterval = absl::Minutes(10);
+constexpr absl::Duration kMostPingInterval = absl::Hours(1);
 
 void SetDefaults(v1::CollectorConfig* config) {
   if (config->agent_listen().empty()) config->set_agent_listen("127.0.0.1:9471");
@@ -45,6 +52,19 @@ std::vector<ConfigError> CheckConfig(const v1::CollectorConfig& config,
     const absl::Status understood = CheckListenAddress(address);
     if (!understood.ok()) fail(path, std::string(understood.message()));
   }
+  const v1::AgentSessions& sessions = config.sessions();
+  const auto check_interval = [&](const char* path, absl::Duration interval,
+                                  absl::Duration most, const char* range) {
+    if (interval < kLeastInterval || interval > most) {
+      fail(path, absl::StrCat("must be between ", range));
+    }
+  };
+  check_interval("sessions.heartbeat_interval", FromProto(sessions.heartbeat_interval()),
+                 kMostInterval, "100ms and 10m");
+  check_interval("sessions.snapshot_interval", FromProto(sessions.snapshot_interval()),
+                 kMostInterval, "100ms and 10m");
+  check_interval("ping.interval", FromProto(config.ping().interval()), kMostPingInterval,
+                 "100ms and 1h");
   if (errors.empty() && !IsLoopback(config.agent_listen()) && !insecure_listen) {
     fail("agent_listen",
          absl::StrCat(config.agent_listen(),
@@ -65,8 +85,12 @@ std::vector<std::string> ToLines(const std::string& file,
 }  // namespace
 
 bool IsLoopback(absl::string_view address) {
-  return absl::StartsWith(address, "127.") || absl::StartsWith(address, "[::1]:") ||
-         absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "unix:");
+  // Not a name that only begins so.
+  const absl::string_view host = address.substr(0, address.rfind(':'));
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == absl::string_view::npos;
+  return (is_ipv4 && absl::StartsWith(host, "127.")) ||
+         absl::StartsWith(address, "[::1]:") || absl::StartsWith(address, "localhost:") ||
+         absl::StartsWith(address, "unix:");
 }
 
 std::vector<std::string> LoadCollectorConfig(const std::string& path,

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -178,7 +179,18 @@ std::string ToString(absl::string_view file, const ConfigError& error) {
   std::string text(file);
   if (error.line > 0) absl::StrAppend(&text, ":", error.line, ":", error.column);
   if (!error.path.empty()) absl::StrAppend(&text, ": ", error.path);
-  return absl::StrCat(text, ": ", error.message);
+  absl::StrAppend(&text, ": ", error.message);
+  // A key, or a character that YAML does not know, as they stand in the file:
+  // an error is one line whatever they are.
+  std::string line;
+  for (char c : text) {
+    if (absl::ascii_iscntrl(c)) {
+      absl::StrAppend(&line, "\\x", absl::Hex(static_cast<uint8_t>(c), absl::kZeroPad2));
+    } else {
+      line += c;
+    }
+  }
+  return line;
 }
 
 std::vector<ConfigError> ParseYamlConfig(absl::string_view text, Message* message,

@@ -96,6 +96,13 @@ TEST(YamlConfig, DurationsHaveAUnitAndABound) {
   }
 }
 
+TEST(YamlConfig, AnErrorIsOneLineWhateverTheFileHolds) {
+  v1::AgentConfig config;
+  const std::vector<std::string> errors = Errors("\"a\\nid: b\\e[31m\": 1\n", &config);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_THAT(errors[0], StartsWith("f.yaml:1:1: a\\x0aid: b\\x1b[31m: "));
+}
+
 TEST(YamlConfig, AnEmptyFileSetsNothing) {
   v1::AgentConfig config;
   EXPECT_THAT(Errors("", &config), IsEmpty());

@@ -112,9 +112,9 @@ std::vector<std::string> LoadAgentConfig(const std::string& path,
   if (!text.ok()) return {std::string(text.status().message())};
   ConfigPlaces places;
   std::vector<ConfigError> errors = ParseYamlConfig(*text, config, &places);
-  if (errors.empty()) {
+  if (!IsUnreadable(errors)) {
     SetDefaults(host_name, config);
-    errors = Check(*config, places);
+    AddErrors(Check(*config, places), &errors);
   }
   std::vector<std::string> lines;
   for (const ConfigError& error : errors) lines.push_back(ToString(path, error));

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "agent/analyze/content_key.h"
 #include "agent/analyze/redact.h"
+#include "agent/parse/mail.h"
 #include "agent/parse/mail_line.h"
-#include "agent/parse/postfix.h"
 #include "platform/log.h"
 #include "platform/proto_time.h"
 
@@ -105,7 +105,7 @@ void AgentCore::TakeLine(Instant now, absl::string_view, const LogChunk& chunk,
                 : reader_.Parse(line.text, now.wall);
   if (!syslog) return counts_.set_unparsed(counts_.unparsed() + 1);
   last_line_at_ = syslog->time;
-  const std::optional<MailLine> mail = ParsePostfix(*syslog);
+  const std::optional<MailLine> mail = ParseMail(*syslog);
   if (!mail) return counts_.set_unparsed(counts_.unparsed() + 1);
   if (mail->ambiguous) return counts_.set_ambiguous(counts_.ambiguous() + 1);
   if (mail->kind == MailKind::kOther) return counts_.set_other(counts_.other() + 1);

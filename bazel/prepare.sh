@@ -46,8 +46,10 @@ run_bazel() {
 # that it runs on any Debian 12 host; the others against shared libraries.
 build_programs() {
   mkdir -p "$1"
+  # What fails to build must not be tested in its old state.
+  rm -f "$1"/mailvane-*
   run_bazel build --config=static //agent:mailvane-agent
-  install -m 755 "$(bazel info --config=static bazel-bin 2>/dev/null)/agent/mailvane-agent" "$1/"
+  install -s -m 755 "$(bazel info --config=static bazel-bin 2>/dev/null)/agent/mailvane-agent" "$1/"
   run_bazel build --config=opt //collector:mailvane-collector
   install -m 755 \
     "$(bazel info --config=opt bazel-bin 2>/dev/null)/collector/mailvane-collector" "$1/"

@@ -1,11 +1,11 @@
 #include "collector/config.h"
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "collector/fleet/inventory.h"
 #include "platform/file_system.h"
+#include "platform/listener.h"
 #include "platform/proto_time.h"
 #include "platform/yaml_config.h"
 
@@ -16,13 +16,6 @@ namespace {
 constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMostInterval = absl::Minutes(10);
 constexpr absl::Duration kMostPingInterval = absl::Hours(1);
-
-bool IsAddress(absl::string_view text) {
-  const size_t colon = text.rfind(':');
-  int port = 0;
-  return colon != absl::string_view::npos &&
-         absl::SimpleAtoi(text.substr(colon + 1), &port) && port >= 0 && port < 65536;
-}
 
 void SetDefaults(v1::CollectorConfig* config) {
   if (config->agent_listen().empty()) config->set_agent_listen("127.0.0.1:9471");
@@ -56,9 +49,8 @@ std::vector<ConfigError> CheckConfig(const v1::CollectorConfig& config,
       {"operator_listen", config.operator_listen()},
       {"status_listen", config.status_listen()}};
   for (const auto& [path, address] : addresses) {
-    if (!IsAddress(address)) {
-      fail(path, "is no address to listen on (try 127.0.0.1:9471, [::1]:9471 or :9471)");
-    }
+    const absl::Status understood = CheckListenAddress(address);
+    if (!understood.ok()) fail(path, std::string(understood.message()));
   }
   const v1::AgentSessions& sessions = config.sessions();
   const auto check_interval = [&](const char* path, absl::Duration interval,
@@ -108,11 +100,11 @@ std::vector<std::string> LoadCollectorConfig(const std::string& path,
   absl::StatusOr<std::string> text = files.ReadAll(path);
   if (!text.ok()) return {std::string(text.status().message())};
   ConfigPlaces places;
-  std::vector<std::string> lines =
-      ToLines(path, ParseYamlConfig(*text, &loaded->config, &places));
-  if (!lines.empty()) return lines;
+  std::vector<ConfigError> errors = ParseYamlConfig(*text, &loaded->config, &places);
+  if (IsUnreadable(errors)) return ToLines(path, errors);
   SetDefaults(&loaded->config);
-  lines = ToLines(path, CheckConfig(loaded->config, insecure_listen, places));
+  AddErrors(CheckConfig(loaded->config, insecure_listen, places), &errors);
+  std::vector<std::string> lines = ToLines(path, errors);
 
   const std::string& inventory_path = loaded->config.inventory();
   absl::StatusOr<std::string> inventory = files.ReadAll(inventory_path);

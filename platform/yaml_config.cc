@@ -2,8 +2,11 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -201,6 +204,26 @@ std::vector<ConfigError> ParseYamlConfig(absl::string_view text, Message* messag
     if (error.mark.is_null()) return {{0, 0, "", error.msg}};
     return {{error.mark.line + 1, error.mark.column + 1, "", error.msg}};
   }
+}
+
+bool IsUnreadable(const std::vector<ConfigError>& errors) {
+  return !errors.empty() && errors.front().path.empty();
+}
+
+void AddErrors(std::vector<ConfigError> more, std::vector<ConfigError>* errors) {
+  std::set<std::string> known;
+  for (const ConfigError& error : *errors) known.insert(error.path);
+  for (ConfigError& error : more) {
+    if (known.count(error.path) == 0) errors->push_back(std::move(error));
+  }
+  // What has no place comes last.
+  const auto place = [](const ConfigError& error) {
+    return std::make_tuple(error.line == 0, error.line, error.column);
+  };
+  std::stable_sort(errors->begin(), errors->end(),
+                   [&place](const ConfigError& a, const ConfigError& b) {
+                     return place(a) < place(b);
+                   });
 }
 
 }  // namespace mailvane

@@ -35,6 +35,7 @@ enum class MailKind {
 };
 // "connect", "disconnect", …: the name in `mailvane-agent parse`.
 absl::string_view MailKindName(MailKind kind);
+inline constexpr int kMailKinds = static_cast<int>(MailKind::kScreen) + 1;
 
 enum class DeliveryStatus { kNone, kSent, kDeferred, kBounced, kExpired };
 // "sent", "deferred", "bounced", "expired"; empty for kNone.
@@ -74,8 +75,17 @@ struct MailLine {
   absl::string_view helo;
   absl::string_view protocol;
   // Of a refusal: "RCPT", "CONNECT", "END-OF-MESSAGE".  Of kDisconnect: where the
-  // connection was lost; empty after a QUIT.  Of kPickup: the uid.
+  // connection was lost; empty after a QUIT.
   absl::string_view stage;
+  // What postscreen did (kScreen: "pass_new", "dnsbl"), or an operator (kOther:
+  // "requeued", "released").  A word of ours.
+  absl::string_view action;
+  // Who submitted on the host itself: "33" (Postfix, a uid), "www-data" (Exim).
+  absl::string_view local_user;
+  // Which part of a program that has no daemons of its own: "imap-login".
+  absl::string_view service;
+  // Exim's, by its name in the configuration: "remote_smtp".
+  absl::string_view transport;
 
   std::optional<uint64_t> size;
   std::optional<uint32_t> nrcpt;
@@ -92,6 +102,8 @@ struct MailLine {
   // How often authentication was tried and went wrong, from a disconnect's
   // "auth=0/3".
   uint32_t auth_failures = 0;
+  // The line stands for so many: "message repeated 3 times: [ ... ]".
+  uint32_t repeated = 1;
 };
 
 }  // namespace mailvane

@@ -8,8 +8,10 @@
 
 namespace mailvane {
 
-// Absent: the program is not a part of Postfix.  A line of Postfix that is none of
-// those we read is kOther.  Never allocates.
+// False: the program is not a part of Postfix.  A line of Postfix that is none of
+// those we read is kOther.  `out` is a fresh MailLine.  Never allocates.
+bool ParsePostfix(const SyslogLine& line, MailLine* out);
+// The same, absent for false.
 std::optional<MailLine> ParsePostfix(const SyslogLine& line);
 
 }  // namespace mailvane

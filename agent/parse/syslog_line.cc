@@ -117,6 +117,51 @@ void Tag(absl::string_view rest, SyslogLine* line) {
   SplitProgram(rest.substr(0, end), line);
 }
 
+bool IsHostChar(char c) {
+  return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+         c == '-' || c == '_' || c == ':';
+}
+
+// "Info: " and its like, as Dovecot has them behind its service in its own file.
+bool HasDovecotLevel(absl::string_view text) {
+  for (absl::string_view level :
+       {"Info: ", "Warning: ", "Error: ", "Debug: ", "Fatal: ", "Panic: "}) {
+    if (text.substr(0, level.size()) == level) return true;
+  }
+  return false;
+}
+
+// What follows a header that may name no host.
+void HostAndTag(absl::string_view text, SyslogLine* line) {
+  const absl::string_view whole = text;
+  line->host = Word(&text);
+  const bool tagged = !line->host.empty() && line->host.back() == ':';
+  if (!tagged) return Tag(text, line);
+  line->host = absl::string_view();
+  if (HasDovecotLevel(text)) {
+    SplitProgram("dovecot", line);
+    line->text = whole;
+  } else {
+    Tag(whole, line);
+  }
+}
+
+// "mx1 postfix/smtpd[812]: ", which nothing in Exim's own log looks like.
+bool HasHostAndPid(absl::string_view text) {
+  size_t at = 0;
+  while (at < text.size() && IsHostChar(text[at])) ++at;
+  if (at == 0 || at == text.size() || text[at] != ' ') return false;
+  const size_t program = ++at;
+  while (at < text.size() && (IsHostChar(text[at]) || text[at] == '/') &&
+         text[at] != ':') {
+    ++at;
+  }
+  if (at == program || at == text.size() || text[at] != '[') return false;
+  const size_t pid = ++at;
+  while (at < text.size() && IsDigit(text[at])) ++at;
+  return at > pid && text.substr(at, 3) == "]: ";
+}
+
 // "<22>", skipped.
 void Priority(absl::string_view* rest) {
   if (rest->empty() || (*rest)[0] != '<') return;
@@ -214,6 +259,48 @@ bool SyslogReader::OldTime(absl::string_view text, absl::Time now, absl::Time* t
   return true;
 }
 
+// "2026-05-06 09:25:41", "...41.123", "...41 +0200".
+size_t SyslogReader::LocalTime(absl::string_view text, absl::Time* time) {
+  const char* p = text.data();
+  if (text.size() < 20 || p[4] != '-' || p[7] != '-' || p[10] != ' ' || p[13] != ':' ||
+      p[16] != ':') {
+    return 0;
+  }
+  const int second = Digits(p + 17, 2);
+  if (second < 0 || second > 60) return 0;
+  size_t at = 19;
+  int64_t nanoseconds = 0;
+  if (p[at] == '.') {
+    int64_t unit = 100'000'000;
+    for (++at; at < text.size() && IsDigit(p[at]); ++at) {
+      nanoseconds += (p[at] - '0') * unit;
+      unit /= 10;
+    }
+  }
+  const int year = Digits(p, 4), month = Digits(p + 5, 2), day = Digits(p + 8, 2);
+  const int hour = Digits(p + 11, 2), minute = Digits(p + 14, 2);
+  if (year < 0 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 ||
+      hour > 23 || minute < 0 || minute > 59) {
+    return 0;
+  }
+  if (text.size() >= at + 6 && p[at] == ' ' && (p[at + 1] == '+' || p[at + 1] == '-') &&
+      Digits(p + at + 2, 4) >= 0) {
+    const int64_t offset = (p[at + 1] == '-' ? -1 : 1) *
+                           (Digits(p + at + 2, 2) * 3600 + Digits(p + at + 4, 2) * 60);
+    *time = absl::FromUnixSeconds(DaysFromCivil(year, month, day) * 86400 + hour * 3600 +
+                                  minute * 60 + second - offset) +
+            absl::Nanoseconds(nanoseconds);
+    return at + 6;
+  }
+  if (memcmp(p, local_minute_text_, sizeof local_minute_text_) != 0) {
+    local_minute_ =
+        absl::FromCivil(absl::CivilSecond(year, month, day, hour, minute), zone_);
+    memcpy(local_minute_text_, p, sizeof local_minute_text_);
+  }
+  *time = local_minute_ + absl::Seconds(second) + absl::Nanoseconds(nanoseconds);
+  return at;
+}
+
 std::optional<SyslogLine> SyslogReader::Parse(absl::string_view text, absl::Time now) {
   SyslogLine line;
   // Of a log that went through other hands; no daemon ends a line with it.
@@ -223,8 +310,24 @@ std::optional<SyslogLine> SyslogReader::Parse(absl::string_view text, absl::Time
   if (!IsDigit(text[0])) {
     if (!OldTime(text, now, &line.time) || text[15] != ' ') return std::nullopt;
     text.remove_prefix(16);
-    line.host = Word(&text);
-    Tag(text, &line);
+    HostAndTag(text, &line);
+  } else if (text[10] == ' ') {
+    const size_t size = LocalTime(text, &line.time);
+    if (size == 0 || size >= text.size() || text[size] != ' ') return std::nullopt;
+    text.remove_prefix(size + 1);
+    const absl::string_view service = text.substr(0, text.find(' '));
+    if (HasHostAndPid(text)) {
+      line.host = Word(&text);
+      Tag(text, &line);
+    } else if (!service.empty() && service.back() == ':' &&
+               service.size() + 1 < text.size() &&
+               HasDovecotLevel(text.substr(service.size() + 1))) {
+      SplitProgram("dovecot", &line);
+      line.text = text;
+    } else {
+      SplitProgram("exim", &line);
+      line.text = text;
+    }
   } else if (text[1] == ' ') {
     // RFC 5424.
     text.remove_prefix(2);
@@ -250,7 +353,7 @@ std::optional<SyslogLine> SyslogReader::Parse(absl::string_view text, absl::Time
     line.host = Word(&text);
     Tag(text, &line);
   }
-  if (line.host.empty()) return std::nullopt;
+  if (line.host.empty() && line.program.empty()) return std::nullopt;
   previous_ = line.time;
   return line;
 }

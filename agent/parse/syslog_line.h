@@ -4,6 +4,11 @@
 //   2026-05-06T09:25:41.123456+02:00 mx1 postfix/smtpd[812]: connect from ...
 //   <22>1 2026-05-06T09:25:41Z mx1 postfix/smtpd 812 - - connect from ...
 //
+// and of the files that Exim and Dovecot write themselves, which name no host:
+//
+//   2026-05-06 09:25:41.123 +0200 [812] 1rVDhn-0001bo-D3 <= ann@example.net ...
+//   May 06 09:25:41 imap-login: Info: Login: user=<ann>, ...
+//
 // Pure, and without allocation: what comes out are views into the line.
 #pragma once
 
@@ -51,12 +56,16 @@ class SyslogReader {
 
  private:
   bool OldTime(absl::string_view text, absl::Time now, absl::Time* time);
+  // Returns the length; 0: it is not one.
+  size_t LocalTime(absl::string_view text, absl::Time* time);
 
-  const absl::TimeZone zone_;
+  absl::TimeZone zone_;
   std::optional<absl::Time> previous_;
-  // The last "Mmm dd hh:mm" seen, and when that minute begins.
+  // The last "Mmm dd hh:mm", or "YYYY-MM-DD hh:mm", seen and when that minute begins.
   char minute_text_[12] = {};
   absl::Time minute_;
+  char local_minute_text_[16] = {};
+  absl::Time local_minute_;
 };
 
 }  // namespace mailvane

@@ -79,7 +79,7 @@ void FleetState::Restore(absl::string_view system, absl::Time last_seen,
                          absl::string_view version) {
   Entry* entry = Find(system);
   if (entry == nullptr) return;
-  entry->shown.last_seen = last_seen;
+  entry->shown.last_seen = entry->seen_taken = last_seen;
   entry->shown.agent_version = std::string(version);
 }
 
@@ -234,6 +234,20 @@ std::vector<HealthTransition> FleetState::Tick(Instant now) {
     shown.health_since = now.wall;
   }
   return transitions;
+}
+
+std::vector<Seen> FleetState::TakeSeen(bool all) {
+  std::vector<Seen> taken;
+  for (Entry& entry : entries_) {
+    const SystemState& shown = entry.shown;
+    const bool turned = shown.connected != entry.connected_taken;
+    entry.connected_taken = shown.connected;
+    if (!shown.last_seen || shown.last_seen == entry.seen_taken) continue;
+    if (!all && !turned && entry.seen_taken) continue;
+    entry.seen_taken = shown.last_seen;
+    taken.push_back({shown.id, *shown.last_seen, shown.agent_version});
+  }
+  return taken;
 }
 
 FleetSnapshot FleetState::Snapshot(Instant now, const CollectorStats& stats) const {

@@ -41,11 +41,13 @@ class GrpcGateway {
     size_t resource_quota_bytes = 64 << 20;
   };
 
-  // kUnavailable when the address can't be had.
+  // kUnavailable when the address can't be had, kInvalidArgument when it is none.
   static absl::StatusOr<std::unique_ptr<GrpcGateway>> Start(const Options& options);
   virtual ~GrpcGateway() = default;
 
   virtual int port() const = 0;
+  // Connections closed unheard, since the start.
+  virtual uint64_t refused() const = 0;
 
   // What has happened; returns at the first event, when woken, or after
   // `at_most`, possibly with nothing.

@@ -240,8 +240,9 @@ std::string Summary(const FleetSnapshot& fleet) {
   }
   if (shown == 0) return "No systems are shown here.";
   if (words.empty()) return "No problems are known.";
-  std::string text =
-      absl::StrCat(shown - well, " of ", shown, " systems need attention: ");
+  std::string text = absl::StrCat(
+      shown - well, " of ", shown,
+      shown - well == 1 ? " systems needs attention: " : " systems need attention: ");
   for (size_t i = 0; i < words.size(); ++i) {
     absl::StrAppend(&text, i == 0 ? "" : ", ", words[i].second, " ", words[i].first);
   }
@@ -385,7 +386,8 @@ std::vector<std::string> PublicReasons(const SystemState& system) {
         unavailable == v1::UNAVAILABLE_NOT_CONFIGURED) {
       return;
     }
-    add(absl::StrCat(what, " unknown: ", ReasonForPeople(unavailable)));
+    // The verdict's own words, so that what it says is not said again.
+    add(absl::StrCat(what, " unknown: ", ReasonForPeople(unavailable), "."));
   };
   if (snapshot.has_queue()) add_unknown("Queue", snapshot.queue().unavailable());
   for (const v1::SourceReading& source : snapshot.sources()) {

@@ -109,7 +109,7 @@ TEST(AgentConfig, EachErrorStandsAtItsPlace) {
 
 TEST(AgentConfig, AllErrorsComeAtOnce) {
   EXPECT_THAT(Errors("id: '*'\nlog: {source: x, start_at: y}\n"), SizeIs(4));
-  EXPECT_THAT(Errors("a: 1\nb: 2\nping: {interval: soon}\n"), SizeIs(3));
+  EXPECT_THAT(Errors("a: 1\nb: 2\nping: {interval: soon}\n"), SizeIs(4));
 }
 
 TEST(AgentConfig, AHostWhoseNameIsNoIdNeedsOne) {

@@ -36,12 +36,28 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     const auto mail = mailvane::ParsePostfix(*line);
     if (!mail.has_value()) continue;
-    for (absl::string_view part :
-         {mail->queue_id, mail->other_queue_id, mail->client_host, mail->client_ip,
-          mail->orig_client_ip, mail->account, mail->sasl_method, mail->sasl_sender,
-          mail->message_id, mail->from, mail->to, mail->orig_to, mail->helo,
-          mail->protocol, mail->stage, mail->relay_host, mail->relay_ip, mail->dsn,
-          mail->reply}) {
+    for (absl::string_view part : {mail->queue_id,
+                                   mail->other_queue_id,
+                                   mail->client_host,
+                                   mail->client_ip,
+                                   mail->orig_client_ip,
+                                   mail->account,
+                                   mail->sasl_method,
+                                   mail->sasl_sender,
+                                   mail->message_id,
+                                   mail->from,
+                                   mail->to,
+                                   mail->orig_to,
+                                   mail->helo,
+                                   mail->protocol,
+                                   mail->stage,
+                                   mail->local_user,
+                                   mail->service,
+                                   mail->transport,
+                                   mail->relay_host,
+                                   mail->relay_ip,
+                                   mail->dsn,
+                                   mail->reply}) {
       Within(part, text);
     }
     if (mail->ambiguous && !mail->account.empty()) abort();

@@ -518,7 +518,8 @@ RECIPES = {
     "postfix": Recipe(("postfix", "gzip", "mawk", *SHELL), _finish_postfix),
     "prometheus": Recipe(("prometheus", *SHELL)),
     "chromium": Recipe(
-        ("chromium", "nodejs", "npm", "fonts-dejavu-core", *SHELL),
+        ("chromium", "nodejs", "npm", "fonts-dejavu-core",
+         "fonts-noto-color-emoji", *SHELL),
         _finish_chromium,
         ("browser/package.json", "browser/package-lock.json")),
     "journal": Recipe(("systemd-journal-remote", "systemd", *SHELL)),

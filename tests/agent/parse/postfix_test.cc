@@ -2,51 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "absl/strings/str_cat.h"
+#include "tests/agent/parse/describe.h"
 
 namespace mailvane {
 namespace {
-
-// Every field that a line sets, in one text: a table that is read at a glance.
-std::string Describe(const MailLine& line) {
-  std::string text(MailKindName(line.kind));
-  const auto add = [&](const char* name, absl::string_view value) {
-    if (!value.empty()) absl::StrAppend(&text, " ", name, "=", value);
-  };
-  if (line.ambiguous) absl::StrAppend(&text, " AMBIGUOUS");
-  if (!line.enforced) absl::StrAppend(&text, " warning-only");
-  add("id", line.queue_id);
-  add("other", line.other_queue_id);
-  add("host", line.client_host);
-  add("ip", line.client_ip);
-  if (line.client_port != 0) absl::StrAppend(&text, " port=", line.client_port);
-  add("orig_ip", line.orig_client_ip);
-  add("account", line.account);
-  add("method", line.sasl_method);
-  add("sasl_sender", line.sasl_sender);
-  add("mid", line.message_id);
-  if (line.has_from) absl::StrAppend(&text, " from=<", line.from, ">");
-  add("to", line.to);
-  add("orig_to", line.orig_to);
-  add("helo", line.helo);
-  add("proto", line.protocol);
-  add("stage", line.stage);
-  if (line.size.has_value()) absl::StrAppend(&text, " size=", *line.size);
-  if (line.nrcpt.has_value()) absl::StrAppend(&text, " nrcpt=", *line.nrcpt);
-  add("status", DeliveryStatusName(line.status));
-  add("relay", line.relay_host);
-  add("relay_ip", line.relay_ip);
-  if (line.relay_port != 0) absl::StrAppend(&text, " relay_port=", line.relay_port);
-  if (line.delay_seconds.has_value()) {
-    absl::StrAppend(&text, " delay=", *line.delay_seconds);
-  }
-  add("dsn", line.dsn);
-  add("reply", line.reply);
-  if (line.auth_failures > 0) {
-    absl::StrAppend(&text, " auth_failures=", line.auth_failures);
-  }
-  return text;
-}
 
 struct Row {
   const char* daemon;
@@ -103,7 +62,7 @@ TEST(Postfix, ReadsItsLines) {
       {"postfix/qmgr", "153053D: removed", "removed id=153053D"},
       {"postfix/postsuper", "153053D: placed on hold", "held id=153053D"},
       {"postfix/pickup", "153053D: uid=33 from=<www-data>",
-       "pickup id=153053D from=<www-data> stage=33"},
+       "pickup id=153053D from=<www-data> user=33"},
       {"postfix/smtp",
        "153053D: to=<bob@example.org>, orig_to=<bob>, "
        "relay=mx.example.org[192.0.2.9]:25, "
@@ -170,6 +129,143 @@ TEST(Postfix, ReadsItsLines) {
        "unavailable)"},
       {"postfix/bounce", "153053D: sender non-delivery notification: 2EF0A11",
        "bounce_notice id=153053D other=2EF0A11"},
+      // A milter's refusal has its user name in brackets.  Recorded from 3.7.11.
+      {"postfix/smtpd",
+       "NOQUEUE: milter-reject: RCPT from unknown[192.0.2.200]: 550 5.7.1 no; thanks; "
+       "from=<a@example.net> to=<b@example.org> proto=ESMTP "
+       "helo=<x??sasl_username=?ceo> sasl_username=<ann@example.net>",
+       "reject ip=192.0.2.200 account=ann@example.net from=<a@example.net> "
+       "to=b@example.org helo=x??sasl_username=?ceo proto=ESMTP stage=RCPT dsn=5.7.1 "
+       "reply=550 5.7.1 no; thanks"},
+      {"postfix/cleanup",
+       "153053D: milter-hold: END-OF-MESSAGE from unknown[192.0.2.7]: milter triggers "
+       "HOLD action; from=<a@example.net> proto=ESMTP helo=<h>",
+       "held id=153053D ip=192.0.2.7 from=<a@example.net> helo=h proto=ESMTP "
+       "stage=END-OF-MESSAGE reply=milter triggers HOLD action"},
+      {"postfix/smtpd",
+       "153053D: hold: RCPT from unknown[192.0.2.7]: <a@example.net>: Sender address "
+       "triggers HOLD action; from=<a@example.net> to=<b@example.org> proto=ESMTP "
+       "helo=<h>",
+       "held id=153053D ip=192.0.2.7 from=<a@example.net> to=b@example.org helo=h "
+       "proto=ESMTP stage=RCPT reply=<a@example.net>: Sender address triggers HOLD "
+       "action"},
+      {"postfix/smtpd",
+       "NOQUEUE: proxy-reject: END-OF-MESSAGE: 550 5.7.1 no; from=<a@example.net> "
+       "to=<b@example.org> proto=ESMTP helo=<h>",
+       "reject from=<a@example.net> to=b@example.org helo=h proto=ESMTP "
+       "stage=END-OF-MESSAGE dsn=5.7.1 reply=550 5.7.1 no"},
+      {"postfix/cleanup",
+       "153053D: reject: header Subject: x from unknown[192.0.2.7]; from=<a@example.net> "
+       "to=<b@example.org> proto=ESMTP helo=<h>: 5.7.1 no",
+       "reject id=153053D stage=header"},
+      {"postfix/cleanup",
+       "153053D: warning: header Subject: to=<a>, relay=none, delay=1, status=sent (x) "
+       "from local; from=<a@example.net>",
+       "other id=153053D"},
+      {"postfix/cleanup",
+       "153053D: milter-header-reject: header X-Spam: y from unknown[192.0.2.7]; "
+       "from=<a@example.net>",
+       "reject id=153053D stage=header"},
+      {"postfix/smtpd",
+       "153053D: lost connection after DATA (9 bytes) from mx.example.net[192.0.2.7]:99",
+       "disconnect id=153053D host=mx.example.net ip=192.0.2.7 port=99 stage=DATA (9 "
+       "bytes)"},
+      {"postfix/smtpd", "too many errors after RCPT from unknown[192.0.2.7]",
+       "disconnect ip=192.0.2.7 stage=RCPT"},
+      {"postfix/cleanup", "153053D: message-id=<>", "message_id id=153053D"},
+      {"postfix/cleanup", "153053D: resent-message-id=<a@example.net>",
+       "other id=153053D"},
+      {"postfix/qmgr", "153053D: removed (canceled)", "removed id=153053D"},
+      {"postfix/qmgr",
+       "153053D: from=<a@example.net>, status=force-expired, returned to sender",
+       "delivery id=153053D from=<a@example.net> status=expired"},
+      {"postfix/postsuper", "153053D: removed", "removed id=153053D"},
+      {"postfix/postsuper", "153053D: requeued", "other id=153053D action=requeued"},
+      {"postfix/postsuper", "153053D: released from hold",
+       "other id=153053D action=released"},
+      {"postfix/postsuper", "153053D: expired", "other id=153053D action=expired"},
+      {"postfix/pickup", "153053D: uid=0 from=<root> orig_id=2EF0A11",
+       "pickup id=153053D other=2EF0A11 from=<root> user=0"},
+      {"postfix/bounce", "153053D: sender non-delivery notification",
+       "bounce_notice id=153053D"},
+      {"postfix/bounce", "153053D: postmaster delay notification: 3Pt2mN2VXxznjll",
+       "bounce_notice id=153053D other=3Pt2mN2VXxznjll"},
+      {"postfix/bounce", "153053D: sender notification failed: x", "other id=153053D"},
+      {"postfix/pipe",
+       "153053D: to=<b@example.org>, relay=dovecot, delay=0.34, delays=0.1/0/0/0.24, "
+       "dsn=2.0.0, status=sent (delivered via dovecot service)",
+       "delivery id=153053D to=b@example.org status=sent relay=dovecot delay=0.34 "
+       "dsn=2.0.0 reply=delivered via dovecot service"},
+      {"postfix/error",
+       "153053D: to=<b@example.org>, relay=none, delay=13208, "
+       "delays=13178/0.01/30/0, dsn=4.4.1, status=deferred (delivery temporarily "
+       "suspended: connect to mx.example.org[192.0.2.9]:25: Connection timed out)",
+       "delivery id=153053D to=b@example.org status=deferred delay=13208 dsn=4.4.1 "
+       "reply=delivery temporarily suspended: connect to mx.example.org[192.0.2.9]:25: "
+       "Connection timed out"},
+      {"postfix/virtual",
+       "3Pt2mN2VXxznjll: to=<\xc3\xa4nne@ex\xc3\xa4mple.example>, relay=virtual, "
+       "delay=0.1, delays=0.1/0/0/0, dsn=2.0.0, status=sent (delivered to maildir)",
+       "delivery id=3Pt2mN2VXxznjll to=\xc3\xa4nne@ex\xc3\xa4mple.example status=sent "
+       "relay=virtual delay=0.1 dsn=2.0.0 reply=delivered to maildir"},
+      {"postfix/smtp",
+       "153053D: host mx.example.org[2001:db8::9] refused to talk to me: 421 4.3.2 down",
+       "interim_failure id=153053D relay=mx.example.org relay_ip=2001:db8::9 dsn=4.3.2 "
+       "reply=421 4.3.2 down"},
+      {"postfix/smtp",
+       "153053D: lost connection with mx.example.org[192.0.2.9] while sending RCPT TO",
+       "interim_failure id=153053D relay=mx.example.org relay_ip=192.0.2.9 reply=while "
+       "sending RCPT TO"},
+      {"postfix/smtp",
+       "153053D: conversation with mx.example.org[192.0.2.9] timed out while receiving "
+       "the initial server greeting",
+       "interim_failure id=153053D relay=mx.example.org relay_ip=192.0.2.9 reply=timed "
+       "out while receiving the initial server greeting"},
+      {"postfix/lmtp",
+       "connect to mx.example.net[private/dovecot-lmtp]: No such file or directory",
+       "interim_failure relay=mx.example.net reply=No such file or directory"},
+      {"postfix/smtp", "SSL_connect error to mx.example.org[192.0.2.9]:25: -1",
+       "interim_failure relay=mx.example.org relay_ip=192.0.2.9 relay_port=25 reply=-1"},
+      // postscreen.
+      {"postfix/postscreen", "CONNECT from [192.0.2.7]:4711 to [198.51.100.1]:25",
+       "screen ip=192.0.2.7 port=4711 action=connect"},
+      {"postfix/postscreen", "PASS NEW [2001:db8::7]:4711",
+       "screen ip=2001:db8::7 port=4711 action=pass_new"},
+      {"postfix/postscreen", "PASS OLD [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=pass_old"},
+      {"postfix/postscreen",
+       "PREGREET 14 after 0.06 from [192.0.2.7]:4711: EHLO from [203.0.113.9]:1\\r\\n",
+       "screen ip=192.0.2.7 port=4711 action=pregreet"},
+      {"postfix/postscreen", "DNSBL rank 3 for [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=dnsbl"},
+      {"postfix/postscreen",
+       "HANGUP after 0.2 from [192.0.2.7]:4711 in tests before SMTP handshake",
+       "screen ip=192.0.2.7 port=4711 action=hangup"},
+      {"postfix/postscreen", "DISCONNECT [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=disconnect"},
+      {"postfix/postscreen", "WHITELISTED [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=whitelisted"},
+      {"postfix/postscreen", "ALLOWLISTED [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=whitelisted"},
+      {"postfix/postscreen", "ALLOWLIST VETO [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=whitelist_veto"},
+      {"postfix/postscreen", "COMMAND PIPELINING from [192.0.2.7]:4711 after HELO: x",
+       "screen ip=192.0.2.7 port=4711 action=pipelining"},
+      {"postfix/postscreen",
+       "NOQUEUE: reject: RCPT from [192.0.2.7]:4711: 550 5.7.1 Service unavailable; "
+       "client [192.0.2.7] blocked using bl.example.org; from=<a@example.net>, "
+       "to=<b@example.org>, proto=ESMTP, helo=<h>",
+       "reject ip=192.0.2.7 port=4711 from=<a@example.net> to=b@example.org helo=h "
+       "proto=ESMTP stage=RCPT dsn=5.7.1 reply=550 5.7.1 Service unavailable; client "
+       "[192.0.2.7] blocked using bl.example.org"},
+      {"postfix/postscreen",
+       "NOQUEUE: reject: CONNECT from [192.0.2.7]:4711: all server ports busy",
+       "reject ip=192.0.2.7 port=4711 stage=CONNECT reply=all server ports busy"},
+      {"postfix/postscreen", "cache btree:/var/lib/x full cleanup: retained=1", "other"},
+      {"postfix/tlsproxy", "CONNECT from [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=tls_connect"},
+      {"postfix/tlsproxy", "DISCONNECT [192.0.2.7]:4711",
+       "screen ip=192.0.2.7 port=4711 action=tls_disconnect"},
       {"postfix/anvil", "statistics: max connection rate 4/60s for (smtp:192.0.2.7) at x",
        "other"},
       {"postfix/smtpd", "warning: hostname x does not resolve to address 192.0.2.7",
@@ -197,6 +293,20 @@ TEST(Postfix, BelievesNothingThatAStrangerCouldHaveWritten) {
        "proto=ESMTP helo=<x> sasl_method=LOGIN sasl_username=ceo> sasl_method=PLAIN "
        "sasl_username=me",
        "reject AMBIGUOUS ip=192.0.2.7 stage=RCPT dsn=5.7.1"},
+      // A refused EHLO is logged as it was said; recorded from 3.7.11.
+      {"postfix/smtpd",
+       "NOQUEUE: reject_warning: EHLO from unknown[192.0.2.200]: 504 5.5.2 <x> "
+       "sasl_username=<ceo>: Helo command rejected: need fully-qualified hostname; "
+       "proto=SMTP helo=<x> sasl_username=<ceo>",
+       "reject AMBIGUOUS warning-only ip=192.0.2.200 stage=EHLO dsn=5.5.2"},
+      {"postfix/smtpd",
+       "NOQUEUE: milter-reject: RCPT from unknown[192.0.2.200]: 550 5.7.1 no; from=<a@x> "
+       "to=<b@x> proto=ESMTP helo=<a b> sasl_username=<ceo>",
+       "reject AMBIGUOUS ip=192.0.2.200 stage=RCPT dsn=5.7.1"},
+      {"postfix/postscreen",
+       "NOQUEUE: reject: RCPT from [192.0.2.7]:1: 550 5.7.1 no; from=<a@x>, to=<b@x>, "
+       "proto=ESMTP, helo=<x>, to=<c@x>, proto=ESMTP, helo=<y>",
+       "reject AMBIGUOUS ip=192.0.2.7 port=1 stage=RCPT dsn=5.7.1"},
       // Senders and recipients.
       {"postfix/smtpd",
        "NOQUEUE: reject: RCPT from unknown[192.0.2.7]: 554 5.7.1 <\"; from=<ceo@x> "

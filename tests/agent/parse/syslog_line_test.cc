@@ -80,11 +80,51 @@ TEST(SyslogLine, RefusesWhatHasNoHeader) {
            "May  6 29:25:41 mx1 x[1]: y",
            "2026-13-12T00:01:47Z mx1 x[1]: y",
            "2026-05-12T00:01:47 mx1 x[1]: yyyy",
-           "2023-04-23 14:06:16 dovecot_login authenticator failed",
+           "2023-13-23 14:06:16 dovecot_login authenticator failed",
+           "2023-04-23 14:66:16 dovecot_login authenticator failed",
            "[20-Oct-2020 14:56:10 +0100]: <ca0a80a9> User u",
            "1 2026-05-12T00:01:47Z mx1 postfix/smtpd 77 ID [a b=\"] hi",
        }) {
     EXPECT_FALSE(reader.Parse(line, Utc("2026-11-23T00:00:00Z")).has_value()) << line;
+  }
+}
+
+// The files that Exim and Dovecot write themselves.
+TEST(SyslogLine, KnowsHeadersWithoutAHost) {
+  struct Row {
+    const char* line;
+    const char* time;
+    const char* host;
+    const char* program;
+    const char* text;
+  };
+  const Row rows[] = {
+      {"2023-04-23 14:06:16 dovecot_login authenticator failed", "2023-04-23T12:06:16Z",
+       "", "exim", "dovecot_login authenticator failed"},
+      {"2023-04-23 14:06:16.250 +0100 [812] 1rVDhn-0001bo-D3 Completed",
+       "2023-04-23T13:06:16.25Z", "", "exim", "[812] 1rVDhn-0001bo-D3 Completed"},
+      {"2023-04-23 14:06:17 mx1 postfix/smtpd[9]: connect", "2023-04-23T12:06:17Z", "mx1",
+       "postfix/smtpd", "connect"},
+      {"2023-04-23 14:06:17 imap-login: Info: Login: x", "2023-04-23T12:06:17Z", "",
+       "dovecot", "imap-login: Info: Login: x"},
+      {"Apr 23 14:06:17 imap-login: Info: Login: x", "2023-04-23T12:06:17Z", "",
+       "dovecot", "imap-login: Info: Login: x"},
+      {"Apr 23 14:06:17 auth-worker(8): Error: x", "2023-04-23T12:06:17Z", "", "dovecot",
+       "auth-worker(8): Error: x"},
+      {"Apr 23 14:06:17 postfix/smtpd[9]: connect", "2023-04-23T12:06:17Z", "",
+       "postfix/smtpd", "connect"},
+  };
+  absl::TimeZone berlin;
+  ASSERT_TRUE(absl::LoadTimeZone("Europe/Berlin", &berlin));
+  for (const Row& row : rows) {
+    SyslogReader reader(berlin);
+    const auto line = reader.Parse(row.line, Utc("2023-11-23T00:00:00Z"));
+    ASSERT_TRUE(line.has_value()) << row.line;
+    EXPECT_EQ(absl::FormatTime(absl::RFC3339_full, line->time, absl::UTCTimeZone()),
+              absl::FormatTime(absl::RFC3339_full, Utc(row.time), absl::UTCTimeZone()));
+    EXPECT_EQ(line->host, row.host) << row.line;
+    EXPECT_EQ(line->program, row.program) << row.line;
+    EXPECT_EQ(line->text, row.text) << row.line;
   }
 }
 

@@ -394,11 +394,11 @@ TEST_F(GrpcGatewayTest, ShutdownWithLiveStreams) {
 TEST_F(GrpcGatewayTest, AnAddressThatIsTakenOrNoneIsSaidClearly) {
   EXPECT_THAT(GrpcGateway::Start({address_}),
               StatusIs(absl::StatusCode::kUnavailable,
-                       HasSubstr(absl::StrCat("listen for agents on ", address_))));
+                       HasSubstr(absl::StrCat("listen on ", address_))));
   EXPECT_THAT(GrpcGateway::Start({"192.0.2.1:9471"}),
               StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_THAT(GrpcGateway::Start({"no address"}),
-              StatusIs(absl::StatusCode::kUnavailable));
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(GrpcGatewayTest, SessionsThatCameAndWentLeaveNothingBehind) {

@@ -12,6 +12,9 @@ namespace {
 
 // Two may be lost to chance.
 constexpr int kMissedBeats = 3;
+// Agents come back within a minute, at the default interval; before that their
+// silence says nothing.
+constexpr int kGraceBeats = 9;
 constexpr size_t kMostPosts = 20;
 // Up to here everybody pings everybody.
 constexpr size_t kFullMesh = 20;
@@ -33,7 +36,7 @@ absl::Duration Bounded(uint64_t count, absl::Duration unit, absl::Duration most)
 
 FleetState::FleetState(const v1::Inventory& inventory, const Options& options,
                        Instant now)
-    : options_(options) {
+    : options_(options), started_at_(now.mono) {
   SetInventory(inventory, now);
 }
 
@@ -206,6 +209,8 @@ Facts FleetState::GatherFacts(Instant now, const Entry& entry) const {
     // Before this collector's start: there is only the clock on the wall.
     facts.silent_for = std::max(now.wall - *entry.shown.last_seen, absl::ZeroDuration());
   }
+  facts.just_started = !entry.heard_at &&
+                       now.mono - started_at_ < kGraceBeats * options_.heartbeat_interval;
   facts.planned_restart = entry.back_by && now.mono < *entry.back_by;
   facts.ping = SummarizePing(now, entry).state;
   if (facts.connected && entry.measured_at &&

@@ -117,6 +117,7 @@ class FleetState {
   Facts GatherFacts(Instant now, const Entry& entry) const;
 
   const Options options_;
+  const absl::Duration started_at_;  // monotonic
   std::vector<Entry> entries_;
   std::map<std::string, size_t, std::less<>> index_;
   std::vector<Post> posts_;

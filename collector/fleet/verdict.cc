@@ -64,7 +64,7 @@ Verdict Judge(const Facts& facts) {
     if (!facts.silent_for) return {Health::kUnknown, "No report yet."};
     const std::string silence =
         absl::StrCat("No report for ", InWords(*facts.silent_for), ".");
-    if (facts.ping == PingState::kDown) {
+    if (facts.ping == PingState::kDown && !facts.just_started) {
       return {Health::kMajorOutage, absl::StrCat("Does not answer. ", silence)};
     }
     return {Health::kUnknown, silence};

@@ -126,6 +126,22 @@ TEST_F(FleetStateTest, IsSilentAfterThreeBeats) {
   EXPECT_TRUE(System().connected);
 }
 
+// After its own restart the collector has heard nobody: a system that does not
+// answer pings is down when its agent had the time to come back, not before.
+TEST_F(FleetStateTest, AFreshCollectorListensBeforeItJudges) {
+  const auto ping_and_tick = [&] {
+    fleet_.Pinged(now_, "NC0", Ping("", v1::PingReading::VERDICT_FAIL));
+    fleet_.Tick(now_);
+    return System().health;
+  };
+  fleet_.Restore("NC0", now_.wall - absl::Seconds(20), "1.0");
+  EXPECT_EQ(ping_and_tick(), Health::kUnknown);
+  Wait(absl::Seconds(80));
+  EXPECT_EQ(ping_and_tick(), Health::kUnknown);
+  Wait(absl::Seconds(11));
+  EXPECT_EQ(ping_and_tick(), Health::kMajorOutage);
+}
+
 TEST_F(FleetStateTest, NoJumpOfTheWallClockChangesWhoIsAlive) {
   for (absl::Duration jump : {absl::Hours(100), -absl::Hours(200), absl::Hours(100)}) {
     Live();

@@ -76,6 +76,14 @@ const Case kCases[] = {
        facts->ping = PingState::kDown;
      },
      Health::kMajorOutage, "Does not answer. No report for 3 days."},
+    {"silent to a collector that has only begun to listen",
+     [](Facts* facts, v1::Snapshot*) {
+       facts->connected = false;
+       facts->silent_for = absl::Seconds(40);
+       facts->just_started = true;
+       facts->ping = PingState::kDown;
+     },
+     Health::kUnknown, "No report for 40 s."},
     {"a planned restart is no outage",
      [](Facts* facts, v1::Snapshot*) {
        facts->connected = false;

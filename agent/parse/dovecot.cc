@@ -49,13 +49,12 @@ void Elements(string_view rest, MailLine* out) {
       out->account = rest;
       return;
     }
-    // Two ends: the first, or all but the last, could be in the name.  Those of the
-    // session and of what is configured besides come behind the address.
+    // If another end stands before the address, either could be the name's.
     const string_view name = rest.substr(0, end);
     rest.remove_prefix(end + 1);
     const size_t next = rest.find(">, ");
-    const size_t address = std::min(rest.find(", rip="), rest.find(", session=<"));
-    if (next != kNone && next < address) return Doubt(out);
+    // kNone is greater than any place.
+    if (next < rest.find(", rip=")) return Doubt(out);
     out->account = name;
   }
   if (Contains(rest, "user=<")) return Doubt(out);

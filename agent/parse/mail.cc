@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "agent/parse/accounting.h"
 #include "agent/parse/dovecot.h"
 #include "agent/parse/exim.h"
 #include "agent/parse/postfix.h"
@@ -13,9 +14,7 @@ namespace {
 // Every parser there is.  Each knows its programs by name, and no two share one.
 using Parser = bool (*)(const SyslogLine& line, MailLine* out);
 constexpr Parser kParsers[] = {
-    ParsePostfix,
-    ParseDovecot,
-    ParseExim,
+    ParsePostfix, ParseDovecot, ParseExim, ParseSendmail, ParseOpenSmtpd,
 };
 
 bool ParseBy(const SyslogLine& line, MailLine* out) {

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string>
 
-#include "agent/parse/postfix.h"
+#include "agent/parse/mail.h"
+#include "agent/parse/mail_json.h"
 
 namespace {
 
@@ -30,11 +32,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rest.remove_prefix(text.size() < rest.size() ? text.size() + 1 : text.size());
     const auto line = reader.Parse(text, now);
     if (!line.has_value()) continue;
-    for (absl::string_view part : {line->host, line->program, line->instance,
-                                   line->service, line->daemon, line->text}) {
-      Within(part, text);
+    Within(line->host, text);
+    Within(line->text, text);
+    // Where no host is named, the program may be known from the header's form alone.
+    for (absl::string_view part :
+         {line->program, line->instance, line->service, line->daemon}) {
+      if (!line->host.empty()) Within(part, text);
     }
-    const auto mail = mailvane::ParsePostfix(*line);
+    const auto mail = mailvane::ParseMail(*line);
     if (!mail.has_value()) continue;
     for (absl::string_view part : {mail->queue_id,
                                    mail->other_queue_id,
@@ -50,7 +55,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                    mail->orig_to,
                                    mail->helo,
                                    mail->protocol,
-                                   mail->stage,
                                    mail->local_user,
                                    mail->service,
                                    mail->transport,
@@ -61,6 +65,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       Within(part, text);
     }
     if (mail->ambiguous && !mail->account.empty()) abort();
+    // A password may be behind these words.
+    if (mail->kind == mailvane::MailKind::kAuthFailed && line->program == "dovecot" &&
+        mail->reply.find("given password") != absl::string_view::npos) {
+      abort();
+    }
+    std::string shown;
+    mailvane::AppendMailJson("{\"line\":", 1, *line, *mail, &shown);
+    mailvane::AppendMailRow(absl::UTCTimeZone(), *line, *mail, &shown);
+    for (const char c : shown) {
+      if (static_cast<uint8_t>(c) < 0x20 && c != '\n') abort();
+    }
   }
   return 0;
 }

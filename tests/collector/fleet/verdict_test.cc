@@ -123,27 +123,27 @@ const Case kCases[] = {
      [](Facts*, v1::Snapshot* snapshot) {
        AddSource(snapshot, "journal", v1::UNAVAILABLE_NOT_FOUND);
      },
-     Health::kUnknown, "Mail log unknown: not found."},
+     Health::kUnknown, "Journal unknown: not found."},
     {"blind for the queue",
      [](Facts*, v1::Snapshot* snapshot) {
        AddSource(snapshot, "postfix_queue", v1::UNAVAILABLE_TIMEOUT);
      },
-     Health::kUnknown, "Mail queue unknown: no answer in time."},
+     Health::kUnknown, "Queue unknown: no answer in time."},
     {"a queue that is not understood",
      [](Facts*, v1::Snapshot* snapshot) {
        AddSource(snapshot, "postfix_queue", v1::UNAVAILABLE_MALFORMED);
      },
-     Health::kUnknown, "Mail queue unknown: answer not understood."},
+     Health::kUnknown, "Queue unknown: not understood."},
     {"the outbox is full",
      [](Facts*, v1::Snapshot* snapshot) {
        AddSource(snapshot, "postfix_log", v1::UNAVAILABLE_OUTBOX_FULL);
      },
-     Health::kUnknown, "Mail log unknown: reading stopped, the agent's outbox is full."},
+     Health::kUnknown, "Mail log unknown: reading is paused, the outbox is full."},
     {"a reason of a newer agent",
      [](Facts*, v1::Snapshot* snapshot) {
        AddSource(snapshot, "postfix_log", static_cast<v1::Unavailable>(99));
      },
-     Health::kUnknown, "Mail log unknown: cannot be read."},
+     Health::kUnknown, "Mail log unknown: not readable."},
 };
 
 TEST(Verdict, TheFirstRuleThatAppliesDecides) {

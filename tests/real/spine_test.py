@@ -931,11 +931,13 @@ class PingTest(SpineTest):
                                                    server="NC018"), 1)
         self.assertEqual(collector.metrics().values("mailvane_ping_up",
                                                     server="NC023"), [])
-        peers = {labels["peer"] for name, labels, _ in
-                 collector.metrics().samples
-                 if name == "mailvane_ping_rtt_seconds" and
-                 labels["server"] == "NC018"}
-        self.assertEqual(peers, {"collector", "NC021"})
+        def peers():
+            return {labels["peer"] for name, labels, _ in
+                    collector.metrics().samples
+                    if name == "mailvane_ping_rtt_seconds" and
+                    labels["server"] == "NC018"}
+        wait_until(lambda: peers() == {"collector", "NC021"},
+                   "NC018's round trips")
 
     def test_by_a_script(self):
         script = self.directory / "pings.tsv"

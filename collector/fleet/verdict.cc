@@ -50,7 +50,7 @@ const char* Words(v1::Unavailable unavailable) {
     case v1::UNAVAILABLE_MALFORMED:
       return "not understood";
     case v1::UNAVAILABLE_NOT_CONFIGURED:
-      return "not in use";
+      return "none on this system";
     case v1::UNAVAILABLE_OUTBOX_FULL:
       return "reading is paused, the outbox is full";
     default:

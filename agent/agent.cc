@@ -132,7 +132,8 @@ absl::Status Agent::Open() {
 
   const MailPaths paths = FindMailPaths(files_, config_);
   host_ = std::make_unique<HostReader>(&files_, paths.queue_directory);
-  queue_ = std::make_unique<ShowqReader>(paths.queue_directory);
+  spool_ = std::make_unique<PostfixSpool>(paths.queue_directory);
+  showq_ = std::make_unique<ShowqReader>(paths.queue_directory);
   if (!paths.detail.empty()) {
     Log(LogLevel::kWarning, "main.cf does not say all", {{"why", paths.detail}});
   }
@@ -267,12 +268,23 @@ void Agent::WatchLog() {
   }
 }
 
+// By its directories where we may, else by its socket: the first costs the server
+// a small part of the second, and asks no daemon.
 absl::Status Agent::PassQueue(Instant now) {
-  if (!queue_->busy() && now.mono >= queue_due_) {
+  if (!spool_->busy() && !showq_->busy() && now.mono >= queue_due_) {
     queue_started_ = now.mono;
-    queue_->Start(now);
+    if (spool_->Permitted()) {
+      spool_->Start(now);
+    } else {
+      showq_->Start(now);
+    }
   }
-  std::optional<v1::QueueReading> reading = queue_->Poll(now);
+  std::optional<v1::QueueReading> reading = spool_->Poll(now);
+  std::string location = spool_->path();
+  if (!reading) {
+    reading = showq_->Poll(now);
+    location = showq_->path();
+  }
   if (!reading) return absl::OkStatus();
   const absl::Duration took = now.mono - queue_started_;
   queue_due_ = queue_started_ +
@@ -281,7 +293,7 @@ absl::Status Agent::PassQueue(Instant now) {
     reading->set_unavailable(v1::UNAVAILABLE_NOT_CONFIGURED);
     reading->set_detail("there is no Postfix on this host");
   }
-  return core_->TakeQueue(now, queue_->path(), *std::move(reading));
+  return core_->TakeQueue(now, location, *std::move(reading));
 }
 
 void Agent::PassPings(Instant now) {
@@ -340,7 +352,8 @@ absl::Status Agent::PassUplink(Instant now) {
 absl::Duration Agent::NextDeadline() const {
   absl::Duration next = core_->session().NextDeadline();
   if (!log_source_.empty()) next = std::min(next, log_due_);
-  next = std::min(next, queue_->busy() ? queue_->NextDeadline() : queue_due_);
+  if (spool_->busy()) return absl::ZeroDuration();
+  next = std::min(next, showq_->busy() ? showq_->NextDeadline() : queue_due_);
   next = std::min({next, ping_rounds_->NextDeadline(), pinger_->NextDeadline()});
   return std::min({next, host_due_, core_->NextDeadline()});
 }
@@ -351,7 +364,7 @@ absl::Status Agent::Wait(int stop_descriptor, bool* stop) {
   const size_t log_index = waiting.size();
   // Negative ones are passed over by poll.
   waiting.push_back({journal_ != nullptr ? journal_->Descriptor() : inotify_, POLLIN, 0});
-  waiting.push_back({queue_->Descriptor(), POLLIN, 0});
+  waiting.push_back({showq_->Descriptor(), POLLIN, 0});
   for (int descriptor : pinger_->Descriptors())
     waiting.push_back({descriptor, POLLIN, 0});
   const absl::Duration until = NextDeadline() - clock_.Now().mono;

@@ -18,6 +18,7 @@
 #include "agent/source/log_file.h"
 #include "agent/source/main_cf.h"
 #include "agent/source/postfix_queue.h"
+#include "agent/source/postfix_spool.h"
 #include "agent/uplink/grpc_uplink.h"
 #include "mailvane/v1/config.pb.h"
 #include "platform/clock.h"
@@ -75,7 +76,8 @@ class Agent {
   absl::Duration log_due_ = absl::ZeroDuration();
   absl::Duration log_read_at_ = absl::ZeroDuration();
 
-  std::unique_ptr<ShowqReader> queue_;
+  std::unique_ptr<PostfixSpool> spool_;
+  std::unique_ptr<ShowqReader> showq_;
   absl::Duration queue_due_ = absl::ZeroDuration();
   absl::Duration queue_started_ = absl::ZeroDuration();
 

@@ -3,7 +3,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "platform/file_system.h"
+#include "platform/proto_time.h"
 #include "platform/yaml_config.h"
 
 namespace mailvane {
@@ -13,6 +15,10 @@ constexpr uint64_t kDefaultOutboxBytes = 64 << 20;
 // Less would be full with one bad hour.
 constexpr uint64_t kLeastOutboxBytes = 64 << 10;
 constexpr size_t kMostIdBytes = 64;
+
+// Less would be a busy loop, more a reading that nobody can call present.
+constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
+constexpr absl::Duration kMostInterval = absl::Hours(1);
 
 bool IsOneOf(const std::string& word, std::initializer_list<const char*> words) {
   for (const char* one : words) {
@@ -81,6 +87,16 @@ std::vector<ConfigError> Check(const v1::AgentConfig& config,
   if (!IsOneOf(config.log().start_at(), {"end", "beginning"})) {
     fail("log.start_at", "is neither end nor beginning");
   }
+  const std::pair<const char*, absl::Duration> intervals[] = {
+      {"ping.interval", FromProto(config.ping().interval())},
+      {"intervals.snapshot", FromProto(config.intervals().snapshot())},
+      {"intervals.heartbeat", FromProto(config.intervals().heartbeat())},
+      {"intervals.queue", FromProto(config.intervals().queue())}};
+  for (const auto& [path, interval] : intervals) {
+    if (interval < kLeastInterval || interval > kMostInterval) {
+      fail(path, "must be between 100ms and 1h");
+    }
+  }
   if (config.limits().outbox_bytes() < kLeastOutboxBytes) {
     fail("limits.outbox_bytes", absl::StrCat("is below ", kLeastOutboxBytes));
   }
@@ -96,9 +112,9 @@ std::vector<std::string> LoadAgentConfig(const std::string& path,
   if (!text.ok()) return {std::string(text.status().message())};
   ConfigPlaces places;
   std::vector<ConfigError> errors = ParseYamlConfig(*text, config, &places);
-  if (errors.empty()) {
+  if (!IsUnreadable(errors)) {
     SetDefaults(host_name, config);
-    errors = Check(*config, places);
+    AddErrors(Check(*config, places), &errors);
   }
   std::vector<std::string> lines;
   for (const ConfigError& error : errors) lines.push_back(ToString(path, error));

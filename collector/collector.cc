@@ -174,6 +174,7 @@ ViewContext Collector::Context() const {
 }
 
 void Collector::Publish() {
+  if (gateway_ != nullptr) core_->stats().connections_refused = gateway_->refused();
   auto snapshot = std::make_shared<const FleetSnapshot>(core_->Snapshot(clock_.Now()));
   MutexLock lock(&mu_);
   published_ = std::move(snapshot);

@@ -1,21 +1,21 @@
 #include "collector/config.h"
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "collector/fleet/inventory.h"
 #include "platform/file_system.h"
+#include "platform/listener.h"
+#include "platform/proto_time.h"
 #include "platform/yaml_config.h"
 
 namespace mailvane {
 namespace {
 
-bool IsAddress(absl::string_view text) {
-  const size_t colon = text.rfind(':');
-  int port = 0;
-  return colon != absl::string_view::npos &&
-         absl::SimpleAtoi(text.substr(colon + 1), &port) && port >= 0 && port < 65536;
-}
+// Less would be a busy loop; agents do not take more than ten minutes.
+constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
+constexpr absl::Duration kMostInterval = absl::Minutes(10);
+constexpr absl::Duration kMostPingInterval = absl::Hours(1);
 
 void SetDefaults(v1::CollectorConfig* config) {
   if (config->agent_listen().empty()) config->set_agent_listen("127.0.0.1:9471");
@@ -49,10 +49,22 @@ std::vector<ConfigError> CheckConfig(const v1::CollectorConfig& config,
       {"operator_listen", config.operator_listen()},
       {"status_listen", config.status_listen()}};
   for (const auto& [path, address] : addresses) {
-    if (!IsAddress(address)) {
-      fail(path, "is no address to listen on (try 127.0.0.1:9471, [::1]:9471 or :9471)");
-    }
+    const absl::Status understood = CheckListenAddress(address);
+    if (!understood.ok()) fail(path, std::string(understood.message()));
   }
+  const v1::AgentSessions& sessions = config.sessions();
+  const auto check_interval = [&](const char* path, absl::Duration interval,
+                                  absl::Duration most, const char* range) {
+    if (interval < kLeastInterval || interval > most) {
+      fail(path, absl::StrCat("must be between ", range));
+    }
+  };
+  check_interval("sessions.heartbeat_interval", FromProto(sessions.heartbeat_interval()),
+                 kMostInterval, "100ms and 10m");
+  check_interval("sessions.snapshot_interval", FromProto(sessions.snapshot_interval()),
+                 kMostInterval, "100ms and 10m");
+  check_interval("ping.interval", FromProto(config.ping().interval()), kMostPingInterval,
+                 "100ms and 1h");
   if (errors.empty() && !IsLoopback(config.agent_listen()) && !insecure_listen) {
     fail("agent_listen",
          absl::StrCat(config.agent_listen(),
@@ -73,8 +85,12 @@ std::vector<std::string> ToLines(const std::string& file,
 }  // namespace
 
 bool IsLoopback(absl::string_view address) {
-  return absl::StartsWith(address, "127.") || absl::StartsWith(address, "[::1]:") ||
-         absl::StartsWith(address, "localhost:") || absl::StartsWith(address, "unix:");
+  // Not a name that only begins so.
+  const absl::string_view host = address.substr(0, address.rfind(':'));
+  const bool is_ipv4 = host.find_first_not_of("0123456789.") == absl::string_view::npos;
+  return (is_ipv4 && absl::StartsWith(host, "127.")) ||
+         absl::StartsWith(address, "[::1]:") || absl::StartsWith(address, "localhost:") ||
+         absl::StartsWith(address, "unix:");
 }
 
 std::vector<std::string> LoadCollectorConfig(const std::string& path,
@@ -84,11 +100,11 @@ std::vector<std::string> LoadCollectorConfig(const std::string& path,
   absl::StatusOr<std::string> text = files.ReadAll(path);
   if (!text.ok()) return {std::string(text.status().message())};
   ConfigPlaces places;
-  std::vector<std::string> lines =
-      ToLines(path, ParseYamlConfig(*text, &loaded->config, &places));
-  if (!lines.empty()) return lines;
+  std::vector<ConfigError> errors = ParseYamlConfig(*text, &loaded->config, &places);
+  if (IsUnreadable(errors)) return ToLines(path, errors);
   SetDefaults(&loaded->config);
-  lines = ToLines(path, CheckConfig(loaded->config, insecure_listen, places));
+  AddErrors(CheckConfig(loaded->config, insecure_listen, places), &errors);
+  std::vector<std::string> lines = ToLines(path, errors);
 
   const std::string& inventory_path = loaded->config.inventory();
   absl::StatusOr<std::string> inventory = files.ReadAll(inventory_path);

@@ -1,5 +1,7 @@
 #include "collector/core.h"
 
+#include <utility>
+
 #include "collector/incident/drafts.h"
 #include "platform/log.h"
 
@@ -63,8 +65,10 @@ void CollectorCore::SetInventory(Instant now, const v1::Inventory& inventory) {
 void CollectorCore::Tick(Instant now) {
   sessions_.Tick(now);
   const std::vector<HealthTransition> transitions = fleet_.Tick(now);
-  const bool write_seen = now.mono - seen_at_ >= options_.seen_interval;
-  if (transitions.empty() && !write_seen) return;
+  const bool write_all = now.mono - seen_at_ >= options_.seen_interval;
+  if (write_all) seen_at_ = now.mono;
+  WriteSeen(write_all);
+  if (transitions.empty()) return;
   const FleetSnapshot snapshot = fleet_.Snapshot(now, stats_);
   for (const HealthTransition& transition : transitions) {
     for (const SystemState& system : snapshot.systems) {
@@ -73,14 +77,16 @@ void CollectorCore::Tick(Instant now) {
       if (post) drafted_.push_back(*std::move(post));
     }
   }
-  if (write_seen) WriteSeen(now, snapshot);
 }
 
-void CollectorCore::WriteSeen(Instant now, const FleetSnapshot& snapshot) {
-  seen_at_ = now.mono;
-  for (const SystemState& system : snapshot.systems) {
-    if (!system.connected || !system.last_seen) continue;
-    seen_.push_back({system.id, *system.last_seen, system.agent_version});
+void CollectorCore::Drain(absl::Duration spread) {
+  sessions_.Drain(spread);
+  WriteSeen(true);
+}
+
+void CollectorCore::WriteSeen(bool all) {
+  for (Seen& seen : fleet_.TakeSeen(all)) {
+    seen_.push_back({std::move(seen.system), seen.at, std::move(seen.version)});
   }
 }
 

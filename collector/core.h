@@ -35,7 +35,8 @@ class CollectorCore {
   struct Options {
     FleetState::Options fleet;
     Sessions::Options sessions;
-    // How often it is written down that an agent was heard.
+    // How often it is written down that an agent was heard; that it came or
+    // went is written at once.
     absl::Duration seen_interval = absl::Seconds(15);
   };
 
@@ -55,7 +56,8 @@ class CollectorCore {
   void SetInventory(Instant now, const v1::Inventory& inventory);
   // To be called about once a second.
   void Tick(Instant now);
-  void Drain(absl::Duration spread) { sessions_.Drain(spread); }
+  // Ends the sessions, and writes down who was heard until now.
+  void Drain(absl::Duration spread);
 
   CollectorOutput Take();
   FleetSnapshot Snapshot(Instant now);
@@ -69,7 +71,7 @@ class CollectorCore {
     std::vector<Post> posts;
   };
 
-  void WriteSeen(Instant now, const FleetSnapshot& snapshot);
+  void WriteSeen(bool all);
 
   const Options options_;
   CollectorStats stats_;

@@ -55,7 +55,9 @@ class Program:
     def start(self):
         self.started = time.monotonic()
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.argv, stderr=log, stdout=log,
+            # Whatever becomes of us, it does not stay behind.
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *self.argv],
+                                            stderr=log, stdout=log,
                                             stdin=subprocess.DEVNULL,
                                             start_new_session=True)
 

@@ -81,6 +81,8 @@ absl::Status ErrnoStatus(int errno_value, absl::string_view what) {
     case EINTR:
     case EBUSY:
     case ECONNREFUSED:
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
       return absl::UnavailableError(message);
     default:
       return absl::InternalError(message);

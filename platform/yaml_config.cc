@@ -2,9 +2,13 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
+#include <tuple>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -175,7 +179,18 @@ std::string ToString(absl::string_view file, const ConfigError& error) {
   std::string text(file);
   if (error.line > 0) absl::StrAppend(&text, ":", error.line, ":", error.column);
   if (!error.path.empty()) absl::StrAppend(&text, ": ", error.path);
-  return absl::StrCat(text, ": ", error.message);
+  absl::StrAppend(&text, ": ", error.message);
+  // A key, or a character that YAML does not know, as they stand in the file:
+  // an error is one line whatever they are.
+  std::string line;
+  for (char c : text) {
+    if (absl::ascii_iscntrl(c)) {
+      absl::StrAppend(&line, "\\x", absl::Hex(static_cast<uint8_t>(c), absl::kZeroPad2));
+    } else {
+      line += c;
+    }
+  }
+  return line;
 }
 
 std::vector<ConfigError> ParseYamlConfig(absl::string_view text, Message* message,
@@ -189,6 +204,26 @@ std::vector<ConfigError> ParseYamlConfig(absl::string_view text, Message* messag
     if (error.mark.is_null()) return {{0, 0, "", error.msg}};
     return {{error.mark.line + 1, error.mark.column + 1, "", error.msg}};
   }
+}
+
+bool IsUnreadable(const std::vector<ConfigError>& errors) {
+  return !errors.empty() && errors.front().path.empty();
+}
+
+void AddErrors(std::vector<ConfigError> more, std::vector<ConfigError>* errors) {
+  std::set<std::string> known;
+  for (const ConfigError& error : *errors) known.insert(error.path);
+  for (ConfigError& error : more) {
+    if (known.count(error.path) == 0) errors->push_back(std::move(error));
+  }
+  // What has no place comes last.
+  const auto place = [](const ConfigError& error) {
+    return std::make_tuple(error.line == 0, error.line, error.column);
+  };
+  std::stable_sort(errors->begin(), errors->end(),
+                   [&place](const ConfigError& a, const ConfigError& b) {
+                     return place(a) < place(b);
+                   });
 }
 
 }  // namespace mailvane

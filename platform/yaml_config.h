@@ -41,4 +41,11 @@ std::vector<ConfigError> ParseYamlConfig(absl::string_view text,
                                          google::protobuf::Message* message,
                                          ConfigPlaces* places = nullptr);
 
+// Whether there is nothing more to find: the text is no YAML at all.
+bool IsUnreadable(const std::vector<ConfigError>& errors);
+
+// Adds what checks of the values found to what the parser found, in the file's
+// order; a value that could not be read is not wrong besides.
+void AddErrors(std::vector<ConfigError> more, std::vector<ConfigError>* errors);
+
 }  // namespace mailvane

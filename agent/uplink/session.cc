@@ -29,6 +29,10 @@ absl::Duration Interval(const google::protobuf::Duration& asked, bool present,
   return std::clamp(FromProto(asked), kLeastInterval, kMostInterval);
 }
 
+absl::Duration Bounded(const google::protobuf::Duration& pause) {
+  return std::clamp(FromProto(pause), absl::ZeroDuration(), kMostInterval);
+}
+
 }  // namespace
 
 v1::Clocks ToClocks(Instant now) {
@@ -59,6 +63,7 @@ void UplinkSession::Disconnected(Instant now, absl::string_view why) {
   state_ = State::kDisconnected;
   writing_ = false;
   hello_sent_ = false;
+  close_told_ = false;
   live_since_ = absl::InfiniteDuration();
   greeting_deadline_ = absl::InfiniteDuration();
   in_flight_.clear();
@@ -98,7 +103,7 @@ absl::Status UplinkSession::Receive(Instant now, const v1::CollectorFrame& frame
       }
       return absl::OkStatus();
     case v1::CollectorFrame::kDrain:
-      RetryAfter(now, random_->Below(FromProto(frame.drain().spread())));
+      RetryAfter(now, random_->Below(Bounded(frame.drain().spread())));
       state_ = State::kClosing;
       return absl::OkStatus();
     case v1::CollectorFrame::kError:
@@ -117,8 +122,9 @@ absl::Status UplinkSession::Welcome(Instant now, const v1::Welcome& welcome) {
   }
   if (welcome.resume_after_seq() >= outbox_->next_seq()) {
     // It has more of this epoch than we ever gave out: our disk went back.
-    return StartNewEpoch();
+    return StartNewEpoch(now);
   }
+  acked_upto_ = 0;
   absl::Status status = Forget(welcome.resume_after_seq());
   if (!status.ok()) return status;
   state_ = State::kLive;
@@ -160,20 +166,18 @@ absl::Status UplinkSession::Ack(Instant now, const v1::Ack& ack) {
 }
 
 absl::Status UplinkSession::Forget(uint64_t upto) {
-  absl::Status status = outbox_->Acknowledge(upto);
-  // Even forgetting takes room on a disk; the next ack covers this one.
+  acked_upto_ = std::max(acked_upto_, upto);
+  absl::Status status = outbox_->Acknowledge(acked_upto_);
+  // Even forgetting takes room on a disk.  With each heartbeat it is tried
+  // again: when the outbox is full no other ack may ever come.
   return absl::IsResourceExhausted(status) ? absl::OkStatus() : status;
 }
 
 absl::Status UplinkSession::Fail(Instant now, const v1::Error& error) {
   Log(error.fatal() ? LogLevel::kError : LogLevel::kWarning, "the collector refused",
       {{"code", v1::Error::Code_Name(error.code())}, {"why", error.detail()}});
-  if (error.code() == v1::Error::CODE_EPOCH_STALE) return StartNewEpoch();
-  absl::Duration pause = absl::ZeroDuration();
-  if (error.has_retry_after()) {
-    pause =
-        std::clamp(FromProto(error.retry_after()), absl::ZeroDuration(), kMostInterval);
-  }
+  if (error.code() == v1::Error::CODE_EPOCH_STALE) return StartNewEpoch(now);
+  absl::Duration pause = Bounded(error.retry_after());
   // It may be mended at the other end, so even what can't succeed is tried again.
   if (error.fatal()) pause = std::max(pause, options_.most_backoff);
   RetryAfter(now, pause);
@@ -181,12 +185,17 @@ absl::Status UplinkSession::Fail(Instant now, const v1::Error& error) {
   return absl::OkStatus();
 }
 
-absl::Status UplinkSession::StartNewEpoch() {
+absl::Status UplinkSession::StartNewEpoch(Instant now) {
   const uint64_t left = outbox_->next_seq() - outbox_->first_unacked();
   absl::Status status = outbox_->StartNewEpoch();
+  state_ = State::kClosing;
+  if (absl::IsResourceExhausted(status)) {
+    // Nothing was changed: the collector will say it again when there is room.
+    RetryAfter(now, options_.most_backoff);
+    return absl::OkStatus();
+  }
   if (!status.ok()) return status;
   snapshot_revision_ = 0;
-  state_ = State::kClosing;
   Log(LogLevel::kWarning, "this host's disk went back in time: a new epoch begins",
       {{"epoch", absl::BytesToHexString(outbox_->epoch())}, {"waiting", left}});
   return absl::OkStatus();
@@ -214,7 +223,8 @@ absl::StatusOr<UplinkActions> UplinkSession::Step(Instant now) {
   }
   if (state_ == State::kClosing || (goodbye_written_ && !writing_) ||
       (goodbye_ && state_ != State::kLive)) {
-    actions.close = true;
+    actions.close = !close_told_;
+    close_told_ = true;
     state_ = State::kClosing;
     greeting_deadline_ = absl::InfiniteDuration();
     return actions;
@@ -269,6 +279,8 @@ v1::AgentFrame UplinkSession::MakeHello(Instant now) const {
 }
 
 absl::StatusOr<std::optional<v1::AgentFrame>> UplinkSession::MakeHeartbeat(Instant now) {
+  absl::Status forgotten = Forget(acked_upto_);
+  if (!forgotten.ok()) return forgotten;
   // Ten percent of jitter, so that a fleet does not beat as one.
   heartbeat_due_ =
       now.mono + heartbeat_interval_ * 0.9 + random_->Below(heartbeat_interval_ * 0.2);
@@ -333,7 +345,7 @@ absl::Duration UplinkSession::NextDeadline() const {
     case State::kGreeting:
       return greeting_deadline_;
     case State::kClosing:
-      return absl::InfiniteDuration();
+      return close_told_ ? absl::InfiniteDuration() : absl::ZeroDuration();
     case State::kLive: {
       if (writing_) return absl::InfiniteDuration();
       absl::Duration next = std::min(heartbeat_due_, snapshot_due_);

@@ -100,7 +100,7 @@ class UplinkSession {
   absl::Status Ack(Instant now, const v1::Ack& ack);
   absl::Status Forget(uint64_t upto);
   absl::Status Fail(Instant now, const v1::Error& error);
-  absl::Status StartNewEpoch();
+  absl::Status StartNewEpoch(Instant now);
   // The collector broke the protocol: leave it.
   void Leave(Instant now, absl::string_view why);
   void RetryAfter(Instant now, absl::Duration pause);
@@ -120,6 +120,7 @@ class UplinkSession {
   State state_ = State::kDisconnected;
   bool writing_ = false;
   bool hello_sent_ = false;
+  bool close_told_ = false;
   size_t next_collector_ = 0;
   int failures_ = 0;
   absl::Duration retry_at_ = absl::ZeroDuration();
@@ -128,6 +129,7 @@ class UplinkSession {
 
   // Of the live session.
   uint64_t sent_upto_ = 0;
+  uint64_t acked_upto_ = 0;
   uint32_t window_events_ = 0;
   uint32_t window_bytes_ = 0;
   uint64_t unacked_bytes_ = 0;

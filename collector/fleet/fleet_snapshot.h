@@ -98,6 +98,7 @@ struct Post {
 
 // What the collector counts about itself, cumulative since its start.
 struct CollectorStats {
+  uint64_t connections_refused = 0;
   uint64_t sessions_opened = 0;
   uint64_t sessions_refused = 0;
   uint64_t sessions_closed_for_error = 0;

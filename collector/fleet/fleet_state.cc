@@ -12,18 +12,31 @@ namespace {
 
 // Two may be lost to chance.
 constexpr int kMissedBeats = 3;
+// Agents come back within a minute, at the default interval; before that their
+// silence says nothing.
+constexpr int kGraceBeats = 9;
 constexpr size_t kMostPosts = 20;
 // Up to here everybody pings everybody.
 constexpr size_t kFullMesh = 20;
 constexpr size_t kFanOut = 5;
 constexpr char kCollector[] = "collector";
 constexpr absl::Duration kMostAway = absl::Seconds(600);
+// An age or a round trip beyond these says nothing.
+constexpr absl::Duration kMostAge = absl::Hours(24);
+constexpr absl::Duration kMostRtt = absl::Minutes(1);
+
+// The wire's counts have a bit more than a Duration's: the largest would turn
+// negative, and an observation come from the future, for ever fresh.
+absl::Duration Bounded(uint64_t count, absl::Duration unit, absl::Duration most) {
+  const uint64_t most_count = static_cast<uint64_t>(most / unit);
+  return count < most_count ? unit * static_cast<int64_t>(count) : most;
+}
 
 }  // namespace
 
 FleetState::FleetState(const v1::Inventory& inventory, const Options& options,
                        Instant now)
-    : options_(options) {
+    : options_(options), started_at_(now.mono) {
   SetInventory(inventory, now);
 }
 
@@ -37,6 +50,9 @@ void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
     SystemState fresh = SystemFromInventory(system);
     fresh.last_seen = entry.shown.last_seen;
     fresh.agent_version = entry.shown.agent_version;
+    fresh.connected = entry.shown.connected;
+    fresh.ping = entry.shown.ping;
+    fresh.measurements = entry.shown.measurements;
     fresh.measured_at = entry.shown.measured_at;
     fresh.health = entry.shown.health;
     fresh.last_known_health = entry.shown.last_known_health;
@@ -48,7 +64,9 @@ void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
     index_.emplace(system.id(), entries_.size());
     entries_.push_back(std::move(entry));
   }
-  ++config_version_;
+  // An agent that already has a config of this number would keep it.
+  config_version_ = std::max<uint64_t>(
+      config_version_ + 1, std::max<int64_t>(absl::ToUnixMillis(now.wall), 0));
 }
 
 const FleetState::Entry* FleetState::Find(absl::string_view system) const {
@@ -64,7 +82,7 @@ void FleetState::Restore(absl::string_view system, absl::Time last_seen,
                          absl::string_view version) {
   Entry* entry = Find(system);
   if (entry == nullptr) return;
-  entry->shown.last_seen = last_seen;
+  entry->shown.last_seen = entry->seen_taken = last_seen;
   entry->shown.agent_version = std::string(version);
 }
 
@@ -84,7 +102,7 @@ void FleetState::Greeted(Instant now, absl::string_view system,
 void FleetState::Beat(Instant now, absl::string_view system) {
   Entry* entry = Find(system);
   if (entry == nullptr) return;
-  entry->beat_at = now.mono;
+  entry->beat_at = entry->heard_at = now.mono;
   entry->back_by.reset();
   entry->shown.last_seen = now.wall;
 }
@@ -140,9 +158,9 @@ void FleetState::Observe(Instant now, absl::string_view observer,
   Observation observation;
   observation.verdict = reading.verdict();
   if (reading.has_rtt_us() && reading.verdict() == v1::PingReading::VERDICT_PASS) {
-    observation.rtt = absl::Microseconds(reading.rtt_us());
+    observation.rtt = Bounded(reading.rtt_us(), absl::Microseconds(1), kMostRtt);
   }
-  observation.at = now.mono - absl::Milliseconds(reading.age_ms());
+  observation.at = now.mono - Bounded(reading.age_ms(), absl::Milliseconds(1), kMostAge);
   target->observations[std::string(observer)] = observation;
 }
 
@@ -185,9 +203,14 @@ Facts FleetState::GatherFacts(Instant now, const Entry& entry) const {
   facts.lifecycle = entry.shown.lifecycle;
   facts.connected = entry.beat_at && now.mono - *entry.beat_at <=
                                          kMissedBeats * options_.heartbeat_interval;
-  if (entry.shown.last_seen) {
+  if (entry.heard_at) {
+    facts.silent_for = now.mono - *entry.heard_at;
+  } else if (entry.shown.last_seen) {
+    // Before this collector's start: there is only the clock on the wall.
     facts.silent_for = std::max(now.wall - *entry.shown.last_seen, absl::ZeroDuration());
   }
+  facts.just_started = !entry.heard_at &&
+                       now.mono - started_at_ < kGraceBeats * options_.heartbeat_interval;
   facts.planned_restart = entry.back_by && now.mono < *entry.back_by;
   facts.ping = SummarizePing(now, entry).state;
   if (facts.connected && entry.measured_at &&
@@ -216,6 +239,20 @@ std::vector<HealthTransition> FleetState::Tick(Instant now) {
     shown.health_since = now.wall;
   }
   return transitions;
+}
+
+std::vector<Seen> FleetState::TakeSeen(bool all) {
+  std::vector<Seen> taken;
+  for (Entry& entry : entries_) {
+    const SystemState& shown = entry.shown;
+    const bool turned = shown.connected != entry.connected_taken;
+    entry.connected_taken = shown.connected;
+    if (!shown.last_seen || shown.last_seen == entry.seen_taken) continue;
+    if (!all && !turned && entry.seen_taken) continue;
+    entry.seen_taken = shown.last_seen;
+    taken.push_back({shown.id, *shown.last_seen, shown.agent_version});
+  }
+  return taken;
 }
 
 FleetSnapshot FleetState::Snapshot(Instant now, const CollectorStats& stats) const {

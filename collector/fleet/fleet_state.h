@@ -32,6 +32,13 @@ struct HealthTransition {
   absl::Time at;
 };
 
+// When an agent was heard last, to be remembered.
+struct Seen {
+  std::string system;
+  absl::Time at;
+  std::string version;
+};
+
 class FleetState {
  public:
   struct Options {
@@ -69,6 +76,9 @@ class FleetState {
   // Judges all systems again.
   std::vector<HealthTransition> Tick(Instant now);
 
+  // Who came or went since this was asked last; with `all`, whoever was heard.
+  std::vector<Seen> TakeSeen(bool all);
+
   // `stats` is passed through.
   FleetSnapshot Snapshot(Instant now, const CollectorStats& stats) const;
 
@@ -87,8 +97,11 @@ class FleetState {
   struct Entry {
     v1::System system;
     SystemState shown;
-    std::optional<absl::Duration> beat_at;      // monotonic
+    std::optional<absl::Duration> beat_at;      // monotonic; none after a Goodbye
+    std::optional<absl::Duration> heard_at;     // monotonic
     std::optional<absl::Duration> measured_at;  // monotonic
+    std::optional<absl::Time> seen_taken;       // by TakeSeen
+    bool connected_taken = false;               // as it was then
     std::shared_ptr<const v1::Snapshot> measurements;
     std::optional<absl::Duration> back_by;  // monotonic; after a Goodbye
     std::string trouble;
@@ -104,10 +117,11 @@ class FleetState {
   Facts GatherFacts(Instant now, const Entry& entry) const;
 
   const Options options_;
+  const absl::Duration started_at_;  // monotonic
   std::vector<Entry> entries_;
   std::map<std::string, size_t, std::less<>> index_;
   std::vector<Post> posts_;
-  // Of the agents' Config: rises with each inventory.
+  // Of the agents' Config: rises with each inventory, over restarts too.
   uint64_t config_version_ = 0;
 };
 

@@ -171,12 +171,7 @@ std::vector<ConfigError> ParseInventory(absl::string_view text,
                                         v1::Inventory* inventory) {
   ConfigPlaces places;
   std::vector<ConfigError> errors = ParseYamlConfig(text, inventory, &places);
-  for (ConfigError& error : CheckInventory(*inventory, places)) {
-    // A value that could not be read is not missing besides.
-    bool known = false;
-    for (const ConfigError& other : errors) known = known || other.path == error.path;
-    if (!known) errors.push_back(std::move(error));
-  }
+  AddErrors(CheckInventory(*inventory, places), &errors);
   return errors;
 }
 

@@ -27,7 +27,9 @@ std::string Blindness(const v1::Snapshot& measurements) {
         source.unavailable() == v1::UNAVAILABLE_NOT_CONFIGURED) {
       continue;
     }
-    const char* what = source.source() == "postfix_queue" ? "Mail queue" : "Mail log";
+    const char* what = source.source() == "postfix_queue" ? "Queue"
+                       : source.source() == "journal"     ? "Journal"
+                                                          : "Mail log";
     return absl::StrCat(what, " unknown: ", Words(source.unavailable()), ".");
   }
   return "";
@@ -46,13 +48,13 @@ const char* Words(v1::Unavailable unavailable) {
     case v1::UNAVAILABLE_TIMEOUT:
       return "no answer in time";
     case v1::UNAVAILABLE_MALFORMED:
-      return "answer not understood";
+      return "not understood";
     case v1::UNAVAILABLE_NOT_CONFIGURED:
-      return "not in use";
+      return "none on this system";
     case v1::UNAVAILABLE_OUTBOX_FULL:
-      return "reading stopped, the agent's outbox is full";
+      return "reading is paused, the outbox is full";
     default:
-      return "cannot be read";
+      return "not readable";
   }
 }
 
@@ -62,7 +64,7 @@ Verdict Judge(const Facts& facts) {
     if (!facts.silent_for) return {Health::kUnknown, "No report yet."};
     const std::string silence =
         absl::StrCat("No report for ", InWords(*facts.silent_for), ".");
-    if (facts.ping == PingState::kDown) {
+    if (facts.ping == PingState::kDown && !facts.just_started) {
       return {Health::kMajorOutage, absl::StrCat("Does not answer. ", silence)};
     }
     return {Health::kUnknown, silence};

@@ -18,6 +18,9 @@ struct Facts {
   bool connected = false;
   // It said Goodbye, and is not late yet.
   bool planned_restart = false;
+  // This collector began a moment ago and has not heard it yet: its silence says
+  // nothing.
+  bool just_started = false;
   PingState ping = PingState::kUnknown;
   // Of the last report; null when there is none.
   const v1::Snapshot* measurements = nullptr;

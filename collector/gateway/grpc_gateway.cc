@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "collector/gateway/acceptor.h"
 #include "mailvane/v1/session.grpc.pb.h"
 #include "platform/mutex.h"
 
@@ -83,15 +84,19 @@ class Gateway final : public GrpcGateway {
 
   absl::Status Listen() {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port_);
+    // Connections come from our own acceptor: see there.
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections =
+        builder.experimental().AddExternalConnectionAcceptor(
+            grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+            grpc::InsecureServerCredentials());
     builder.RegisterService(&service_);
     builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
     builder.SetMaxSendMessageSize(options_.max_message_bytes);
     grpc::ResourceQuota quota("gateway");
     quota.Resize(options_.resource_quota_bytes);
     builder.SetResourceQuota(quota);
-    // Two servers on one port would each get half of the agents.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // A connection that says nothing is closed; the default is two minutes.
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 3'000);
     // Keepalive on both ends, or the default police cuts the agents' pings.
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -105,11 +110,17 @@ class Gateway final : public GrpcGateway {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 2);
     queue_ = builder.AddCompletionQueue();
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port_ == 0) {
-      return absl::UnavailableError(
-          absl::StrCat("listen for agents on ", options_.listen,
-                       ": the address is taken, or is none of this host's"));
-    }
+    if (server_ == nullptr) return absl::InternalError("gRPC's server did not start");
+    connections_ = std::move(connections);
+    absl::StatusOr<std::unique_ptr<Acceptor>> acceptor =
+        Acceptor::Start(options_.listen, Acceptor::Options(), [this](int connection) {
+          grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
+          taken.fd = connection;
+          connections_->HandleNewConnection(&taken);
+        });
+    if (!acceptor.ok()) return acceptor.status();
+    acceptor_ = *std::move(acceptor);
+    port_ = acceptor_->port();
     AcceptNext();
     return absl::OkStatus();
   }
@@ -117,6 +128,9 @@ class Gateway final : public GrpcGateway {
   ~Gateway() override { Shutdown(); }
 
   int port() const override { return port_; }
+  uint64_t refused() const override {
+    return acceptor_ == nullptr ? 0 : acceptor_->refused();
+  }
 
   std::vector<GatewayEvent> Wait(absl::Duration at_most) override {
     CutOverdue();
@@ -144,6 +158,9 @@ class Gateway final : public GrpcGateway {
     alarm_.Set(queue_.get(), gpr_now(GPR_CLOCK_MONOTONIC), &alarm_);
   }
 
+  // One waits for the next peer.
+  size_t streams() const override { return streams_.empty() ? 0 : streams_.size() - 1; }
+
   void Send(SessionId session, const v1::CollectorFrame& frame) override {
     Stream* stream = Find(session);
     if (stream == nullptr || stream->closing) return;
@@ -167,13 +184,18 @@ class Gateway final : public GrpcGateway {
       shut_down_ = true;
       alarm_.Cancel();
     }
+    // No connection may come to a server that is going.
+    acceptor_.reset();
+    // Beyond this point nothing is begun: gRPC aborts the program for an
+    // operation on a queue that was shut down.
+    stopping_ = true;
     if (server_ != nullptr) server_->Shutdown(absl::ToChronoTime(absl::Now()));
     if (queue_ == nullptr) return;
     queue_->Shutdown();
     void* tag = nullptr;
     bool ok = false;
     while (queue_->Next(&tag, &ok)) {
-      if (tag != &alarm_) Complete(*static_cast<Stream::Tag*>(tag), false);
+      if (tag != &alarm_) Complete(*static_cast<Stream::Tag*>(tag), ok);
     }
     events_.clear();
   }
@@ -185,6 +207,7 @@ class Gateway final : public GrpcGateway {
   }
 
   void AcceptNext() {
+    if (stopping_) return;
     const SessionId id = next_id_++;
     Stream& stream = *(streams_[id] = std::make_unique<Stream>(id));
     stream.context.AsyncNotifyWhenDone(stream.Begin(Stream::Op::kDone));
@@ -233,6 +256,7 @@ class Gateway final : public GrpcGateway {
   }
 
   void Read(Stream& stream) {
+    if (stopping_) return;
     stream.reading = true;
     stream.raw.Read(&stream.incoming, stream.Begin(Stream::Op::kRead));
   }
@@ -258,11 +282,12 @@ class Gateway final : public GrpcGateway {
   }
 
   void Write(Stream& stream) {
+    if (stopping_) return;
     stream.raw.Write(stream.outgoing.front(), stream.Begin(Stream::Op::kWrite));
   }
 
   void Finish(Stream& stream) {
-    if (stream.finishing) return;
+    if (stream.finishing || stopping_) return;
     stream.finishing = true;
     stream.raw.Finish(grpc::Status::OK, stream.Begin(Stream::Op::kFinish));
   }
@@ -285,14 +310,17 @@ class Gateway final : public GrpcGateway {
 
   const Options options_;
   RawService service_;
-  int port_ = 0;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
+  std::unique_ptr<Acceptor> acceptor_;
+  int port_ = 0;
 
   SessionId next_id_ = 1;
   std::map<SessionId, std::unique_ptr<Stream>> streams_;
   std::vector<GatewayEvent> events_;
   absl::Time next_cut_ = absl::InfinitePast();
+  bool stopping_ = false;
 
   Mutex wake_mu_;
   grpc::Alarm alarm_;

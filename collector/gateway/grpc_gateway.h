@@ -41,16 +41,21 @@ class GrpcGateway {
     size_t resource_quota_bytes = 64 << 20;
   };
 
-  // kUnavailable when the address can't be had.
+  // kUnavailable when the address can't be had, kInvalidArgument when it is none.
   static absl::StatusOr<std::unique_ptr<GrpcGateway>> Start(const Options& options);
   virtual ~GrpcGateway() = default;
 
   virtual int port() const = 0;
+  // Connections closed unheard, since the start.
+  virtual uint64_t refused() const = 0;
 
   // What has happened; returns at the first event, when woken, or after
   // `at_most`, possibly with nothing.
   virtual std::vector<GatewayEvent> Wait(absl::Duration at_most) = 0;
   virtual void Wake() = 0;
+
+  // Streams that have a peer and are not over.
+  virtual size_t streams() const = 0;
 
   // Frames are written in order.  A session whose peer does not read them is cut.
   virtual void Send(SessionId session, const v1::CollectorFrame& frame) = 0;

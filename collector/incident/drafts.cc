@@ -47,10 +47,14 @@ std::optional<Post> DraftPost(const HealthTransition& transition,
       system.lifecycle == Lifecycle::kRetired) {
     return std::nullopt;
   }
+  // What was out of sight in between is still the same trouble: a host that
+  // comes back answers pings before its agent reports.
+  const Health from = transition.from == Health::kUnknown
+                          ? system.last_known_health.value_or(Health::kUnknown)
+                          : transition.from;
   // Halfway back is no news: the end of it will be.
-  const bool worse = Severity(transition.to) > Severity(transition.from);
-  const bool over =
-      Severity(transition.from) > 0 && transition.to == Health::kOperational;
+  const bool worse = Severity(transition.to) > Severity(from);
+  const bool over = Severity(from) > 0 && transition.to == Health::kOperational;
   if (!worse && !over) return std::nullopt;
   const std::string when =
       absl::FormatTime("%Y-%m-%d %H:%M UTC", transition.at, absl::UTCTimeZone());

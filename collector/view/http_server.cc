@@ -1,17 +1,12 @@
 #include "collector/view/http_server.h"
 
-#include <arpa/inet.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
 
-#include <cerrno>
 #include <cstring>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -21,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "collector/view/fingerprint.h"
+#include "platform/listener.h"
 
 namespace mailvane {
 namespace {
@@ -37,81 +33,6 @@ constexpr std::pair<const char*, const char*> kStrictHeaders[] = {
     {"X-Frame-Options", "DENY"},
     {"Referrer-Policy", "no-referrer"},
 };
-
-struct Address {
-  sockaddr_storage storage = {};
-  socklen_t size = 0;
-  bool all = false;
-};
-
-absl::StatusOr<Address> ParseListen(absl::string_view listen) {
-  const auto bad = [&] {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", listen, "\" is no address to listen on (try 127.0.0.1:9470, ",
-                     "[::1]:9470 or :9470)"));
-  };
-  const size_t colon = listen.rfind(':');
-  if (colon == absl::string_view::npos) return bad();
-  int port = 0;
-  if (!absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return bad();
-  }
-  std::string host(listen.substr(0, colon));
-  Address address;
-  auto* const v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
-  auto* const v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-  if (host.empty() || host == "*") {
-    host = "[::]";
-    address.all = true;
-  }
-  if (host == "localhost") host = "127.0.0.1";
-  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(static_cast<uint16_t>(port));
-    address.size = sizeof(*v4);
-    return address;
-  }
-  if (host.size() < 2 || host.front() != '[' || host.back() != ']') return bad();
-  host = host.substr(1, host.size() - 2);
-  if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) != 1) return bad();
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(static_cast<uint16_t>(port));
-  address.size = sizeof(*v6);
-  return address;
-}
-
-// A listening socket, ours to close.  We open it since microhttpd would only say
-// that it failed, not why.
-absl::StatusOr<int> Listen(absl::string_view listen, const Address& address, int* port) {
-  const auto failed = [&](int error) {
-    return absl::ErrnoToStatus(error, absl::StrCat("listen on ", listen));
-  };
-  const int fd =
-      socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return failed(errno);
-  auto close_fd = absl::MakeCleanup([fd] { close(fd); });
-  const int on = 1;
-  const int off = 0;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  // ":8080" is IPv4 as well; "[::1]:80" is what it says.
-  if (address.storage.ss_family == AF_INET6) {
-    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, address.all ? &off : &on, sizeof(on));
-  }
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
-    return failed(errno);
-  }
-  if (::listen(fd, SOMAXCONN) != 0) return failed(errno);
-  Address bound;
-  bound.size = sizeof(bound.storage);
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&bound.storage), &bound.size) != 0) {
-    return failed(errno);
-  }
-  *port = ntohs(bound.storage.ss_family == AF_INET
-                    ? reinterpret_cast<const sockaddr_in*>(&bound.storage)->sin_port
-                    : reinterpret_cast<const sockaddr_in6*>(&bound.storage)->sin6_port);
-  std::move(close_fd).Cancel();
-  return fd;
-}
 
 // Empty when zlib fails: the caller sends the text as it is.
 std::string Gzip(const std::string& text) {
@@ -232,21 +153,11 @@ struct HttpCallbacks {
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(absl::string_view listen,
                                                               Handler handler,
                                                               const Options& options) {
-  absl::StatusOr<Address> address = ParseListen(listen);
-  if (!address.ok()) return address.status();
+  // We open it since microhttpd would only say that it failed, not why.
+  absl::StatusOr<Listener> listener = ListenOn(listen);
+  if (!listener.ok()) return listener.status();
   std::unique_ptr<HttpServer> server(new HttpServer(std::move(handler)));
-  absl::StatusOr<int> fd = Listen(listen, *address, &server->port_);
-  // A host without IPv6 has no [::].
-  if (!fd.ok() && address->all) {
-    auto* const v4 = reinterpret_cast<sockaddr_in*>(&address->storage);
-    const in_port_t port = reinterpret_cast<sockaddr_in6*>(&address->storage)->sin6_port;
-    address->storage = {};
-    v4->sin_family = AF_INET;
-    v4->sin_port = port;
-    address->size = sizeof(*v4);
-    fd = Listen(listen, *address, &server->port_);
-  }
-  if (!fd.ok()) return fd.status();
+  server->port_ = listener->port;
 
   // Signals are the main thread's: the server's thread inherits this mask.
   sigset_t all, before;
@@ -255,13 +166,13 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(absl::string_view 
   server->daemon_ = MHD_start_daemon(
       MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, nullptr, nullptr,
       &HttpCallbacks::Answer, server.get(), MHD_OPTION_EXTERNAL_LOGGER, &Discard, nullptr,
-      MHD_OPTION_LISTEN_SOCKET, *fd, MHD_OPTION_CONNECTION_LIMIT,
+      MHD_OPTION_LISTEN_SOCKET, listener->descriptor, MHD_OPTION_CONNECTION_LIMIT,
       static_cast<unsigned>(options.connection_limit), MHD_OPTION_CONNECTION_TIMEOUT,
       static_cast<unsigned>(absl::ToInt64Seconds(options.timeout)),
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, options.request_limit_bytes, MHD_OPTION_END);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (server->daemon_ == nullptr) {
-    close(*fd);
+    close(listener->descriptor);
     return absl::InternalError(
         absl::StrCat("serve HTTP on ", listen, ": the server's thread did not start"));
   }

@@ -485,6 +485,11 @@ class CollectorMetrics final : public prometheus::Collectable {
     gauge("mailvane_collector_sessions",
           "Sessions with agents at present; a fall means lost connections.",
           static_cast<double>(stats.sessions_now));
+    counter(
+        "mailvane_collector_connections_refused_total",
+        "Connections closed unheard; growth means that descriptors run out, or that one "
+        "address connects too often.",
+        stats.connections_refused);
     counter("mailvane_collector_sessions_opened_total",
             "Sessions opened; fast growth means agents that come back again and again.",
             stats.sessions_opened);

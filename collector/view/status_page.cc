@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "collector/fleet/verdict.h"
 #include "collector/view/html.h"
 #include "collector/view/vocabulary.h"
 
@@ -291,8 +292,7 @@ void AppendQueue(const SystemState& system, absl::Time now, Html* out) {
   }
   const v1::QueueReading& queue = system.measurements->queue();
   if (queue.unavailable() != v1::UNAVAILABLE_UNSPECIFIED) {
-    *out << "<p>Queue unknown: " << Escaped(ReasonForPeople(queue.unavailable()))
-         << ".</p>\n";
+    *out << "<p>Queue unknown: " << Escaped(Words(queue.unavailable())) << ".</p>\n";
     return;
   }
   *out << "<table>\n<caption>Messages that wait</caption>\n<thead><tr>"
@@ -386,7 +386,8 @@ std::vector<std::string> PublicReasons(const SystemState& system) {
         unavailable == v1::UNAVAILABLE_NOT_CONFIGURED) {
       return;
     }
-    add(absl::StrCat(what, " unknown: ", ReasonForPeople(unavailable)));
+    // The verdict's own words, so that what it says is not said again.
+    add(absl::StrCat(what, " unknown: ", Words(unavailable), "."));
   };
   if (snapshot.has_queue()) add_unknown("Queue", snapshot.queue().unavailable());
   for (const v1::SourceReading& source : snapshot.sources()) {

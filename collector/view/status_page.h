@@ -47,7 +47,7 @@ std::string RowSentence(const SystemState& system, absl::Time now);
 // "Up, 12 ms, 8 s ago", "Down, 6 s ago", "Unknown".
 std::string PingText(const PingSummary& ping, absl::Time now);
 // Why the status is what it is, and what cannot be seen: "Queue unknown:
-// permission denied".
+// permission denied.".
 std::vector<std::string> PublicReasons(const SystemState& system);
 
 }  // namespace mailvane

@@ -150,25 +150,6 @@ absl::string_view VersionLabel(absl::string_view version) {
   return version;
 }
 
-absl::string_view ReasonForPeople(v1::Unavailable unavailable) {
-  switch (static_cast<int>(unavailable)) {
-    case v1::UNAVAILABLE_NOT_FOUND:
-      return "not found";
-    case v1::UNAVAILABLE_PERMISSION_DENIED:
-      return "permission denied";
-    case v1::UNAVAILABLE_TIMEOUT:
-      return "no answer in time";
-    case v1::UNAVAILABLE_MALFORMED:
-      return "not understood";
-    case v1::UNAVAILABLE_NOT_CONFIGURED:
-      return "none on this system";
-    case v1::UNAVAILABLE_OUTBOX_FULL:
-      return "reading is paused, the outbox is full";
-    default:
-      return "not readable";
-  }
-}
-
 absl::string_view SourceForPeople(absl::string_view source) {
   for (const SourceWords& words : kSources) {
     if (source == words.label) return words.people;

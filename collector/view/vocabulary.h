@@ -21,9 +21,8 @@ absl::string_view FindingLabel(absl::string_view type);
 // May be a part of `version`.
 absl::string_view VersionLabel(absl::string_view version);
 
-// For people, fit for the public: "permission denied".
-absl::string_view ReasonForPeople(v1::Unavailable unavailable);
-// "Mail log", "Queue".
+// For people, fit for the public (why something can't be read is in
+// collector/fleet/verdict.h): "Mail log", "Queue".
 absl::string_view SourceForPeople(absl::string_view source);
 // "Deferred".
 absl::string_view QueueForPeople(v1::Queue queue);

@@ -62,6 +62,19 @@ TEST(YamlConfig, FindsAllErrorsAtOnceEachWithItsPlace) {
                   "f.yaml:7:6: log: must be a mapping of keys to values"));
 }
 
+TEST(YamlConfig, ChecksJoinInTheOrderOfTheFile) {
+  std::vector<ConfigError> errors = {{2, 1, "id", "read"}, {4, 1, "log", "read"}};
+  EXPECT_FALSE(IsUnreadable(errors));
+  AddErrors(
+      {{0, 0, "collector", "missing"}, {3, 1, "ping", "checked"}, {2, 1, "id", "x"}},
+      &errors);
+  std::vector<std::string> paths;
+  for (const ConfigError& error : errors) paths.push_back(error.path);
+  EXPECT_THAT(paths, ElementsAre("id", "ping", "log", "collector"));
+  EXPECT_TRUE(IsUnreadable({{1, 1, "", "no YAML"}}));
+  EXPECT_FALSE(IsUnreadable({}));
+}
+
 TEST(YamlConfig, NamesTheItemOfAList) {
   v1::Inventory inventory;
   EXPECT_THAT(
@@ -81,6 +94,13 @@ TEST(YamlConfig, DurationsHaveAUnitAndABound) {
     EXPECT_THAT(Errors(absl::StrCat("interval: '", bad, "'\n").c_str(), &ping).size(), 1u)
         << bad;
   }
+}
+
+TEST(YamlConfig, AnErrorIsOneLineWhateverTheFileHolds) {
+  v1::AgentConfig config;
+  const std::vector<std::string> errors = Errors("\"a\\nid: b\\e[31m\": 1\n", &config);
+  ASSERT_EQ(errors.size(), 1u);
+  EXPECT_THAT(errors[0], StartsWith("f.yaml:1:1: a\\x0aid: b\\x1b[31m: "));
 }
 
 TEST(YamlConfig, AnEmptyFileSetsNothing) {

@@ -52,7 +52,9 @@ class Browser:
         foreign_requests: those to other origins.
 
         A step is ("click", selector), ("fill", selector, text),
-        ("press", selector, key) or ("wait", selector).
+        ("press", selector, key), ("wait", selector), ("tell", url), which asks
+        a server of the test's own and goes on when it has answered, or
+        ("return",), as somebody does who had looked at another page.
         """
         job = {"url": url, "javascript": javascript,
                "viewport": {"width": viewport[0], "height": viewport[1]},

@@ -384,13 +384,17 @@ def _expect(client, code, answer) -> str:
 
 
 def _held_open(path: pathlib.Path) -> bool:
-    """Whether any process of this machine has the file open."""
+    """Whether any process of this machine has the file open for writing."""
     want = path.stat()
     for link in glob.iglob("/proc/[0-9]*/fd/*"):
         try:
             found = os.stat(link)
+            if (found.st_dev, found.st_ino) != (want.st_dev, want.st_ino):
+                continue
+            info = pathlib.Path(link.replace("/fd/", "/fdinfo/")).read_text()
         except OSError:  # gone meanwhile
             continue
-        if (found.st_dev, found.st_ino) == (want.st_dev, want.st_ino):
+        flags = int(re.search(r"^flags:\s+([0-7]+)", info, re.M).group(1), 8)
+        if flags & os.O_ACCMODE != os.O_RDONLY:
             return True
     return False

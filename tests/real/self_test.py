@@ -16,9 +16,7 @@ import smtplib
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import unittest
 
 import private_root
 from browser import Browser
@@ -26,18 +24,10 @@ from journal import Journal
 from postfix import Postfix
 from private_root import Bind, RootError, wait_until
 from prometheus import Prometheus
+from runner import RealTest, main
 from smtp_sink import RefusedPort, SmtpSink
 
 HERE = pathlib.Path(__file__).resolve().parent
-
-
-class RealTest(unittest.TestCase):
-    """A directory of its own, as `self.directory`."""
-
-    def setUp(self):
-        keep = tempfile.TemporaryDirectory(prefix="mailvane-")
-        self.addCleanup(keep.cleanup)
-        self.directory = pathlib.Path(keep.name)
 
 
 class PrivateRootTest(RealTest):
@@ -427,18 +417,6 @@ def _serve(pages):
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-def main() -> int:
-    # A terminated test cleans up as a failed one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    program = unittest.main(verbosity=2, exit=False)
-    result = program.result
-    # One test may fail several times, by its subtests.
-    bad = {getattr(test, "test_case", test)
-           for test, _ in result.failures + result.errors}
-    print(f"{max(result.testsRun - len(bad), 0)} passed, {len(bad)} failed")
-    return 1 if bad or not result.testsRun else 0
 
 
 if __name__ == "__main__":

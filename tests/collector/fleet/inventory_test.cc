@@ -41,7 +41,6 @@ TEST(Inventory, AllErrorsAtOnceEachAtItsPlace) {
              "  location: \"Amster\\u0007dam\"\n"
              "  public: perhaps\n"),
       ElementsAre(
-          "f.yaml:13:11: systems[5].public: \"perhaps\" is neither true nor false",
           "f.yaml:3:3: systems[0].lifecycle: must be one of planned, provisioning, "
           "operational, internal, retiring, retired",
           StartsWith("f.yaml:4:3: systems[0].country: must be two capital letters"),
@@ -52,7 +51,8 @@ TEST(Inventory, AllErrorsAtOnceEachAtItsPlace) {
           StartsWith("f.yaml:8:3: systems[3].id: must be letters, digits"),
           "f.yaml:9:3: systems[4].id: \"collector\" is the collector's own name",
           StartsWith("f.yaml:10:3: systems[4].addresses[0]: is no IPv4 or IPv6"),
-          StartsWith("f.yaml:12:3: systems[5].location: has control")));
+          StartsWith("f.yaml:12:3: systems[5].location: has control"),
+          "f.yaml:13:11: systems[5].public: \"perhaps\" is neither true nor false"));
 }
 
 TEST(Inventory, IdsCanStandInAUrl) {

@@ -147,7 +147,7 @@ TEST(Systems, HasAllThatIsKnown) {
   EXPECT_EQ(blind["measurements"]["queue"]["unavailable"], "permission_denied");
   EXPECT_EQ(blind["measurements"]["queue"]["depths"], json::array());
   EXPECT_EQ(blind["measurements"]["sources"][1]["location"], "/var/spool/private/place");
-  EXPECT_EQ(blind["reasons"], json::array({"Queue unknown: permission denied"}));
+  EXPECT_EQ(blind["reasons"], json::array({"Queue unknown: permission denied."}));
   const json& silent = document["systems"][4];
   EXPECT_TRUE(silent["measurements"].is_null());
   EXPECT_EQ(silent["ping"]["state"], "down");

@@ -102,7 +102,7 @@ TEST(StatusPage, EachStatusHasItsOwnShape) {
 TEST(StatusPage, SaysWhyInWordsOfAClosedSet) {
   FleetSnapshot fleet = DemoFleet();
   EXPECT_THAT(PublicReasons(FindSystem(fleet, "NC025")),
-              ElementsAre("Queue unknown: permission denied"))
+              ElementsAre("Queue unknown: permission denied."))
       << "the queue and its source are one reason";
   EXPECT_THAT(PublicReasons(FindSystem(fleet, "NC027")),
               ElementsAre("No report for 4 min."));
@@ -116,8 +116,9 @@ TEST(StatusPage, SaysWhyInWordsOfAClosedSet) {
   odd->set_source("/etc/shadow of alice@example.net");
   odd->set_unavailable(static_cast<v1::Unavailable>(99));
   system.measurements = std::make_shared<v1::Snapshot>(snapshot);
-  EXPECT_THAT(PublicReasons(system), ElementsAre("Mail log unknown: not found",
-                                                 "Another source unknown: not readable"));
+  EXPECT_THAT(PublicReasons(system),
+              ElementsAre("Mail log unknown: not found.",
+                          "Another source unknown: not readable."));
   system.connected = false;
   EXPECT_THAT(PublicReasons(system), IsEmpty()) << "old reasons are not present ones";
 }

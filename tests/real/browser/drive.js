@@ -62,13 +62,18 @@ function watch(page, origin, seen) {
   });
 }
 
-async function take(page, [what, selector, value]) {
+async function take(page, [what, selector, value]) {  // selector: or a URL
   switch (what) {
     case 'click': return page.click(selector);
     case 'fill': return page.fill(selector, value);
     case 'press': return page.press(selector, value);
     case 'wait': return page.waitForSelector(selector);
-    default: throw new Error(`step ${what}: click, fill, press, wait`);
+    // Not by the page, which must not reach other origins.
+    case 'tell': return (await fetch(selector)).text();
+    case 'return': return page.evaluate(
+        () => document.dispatchEvent(new Event('visibilitychange')));
+    default:
+      throw new Error(`step ${what}: click, fill, press, wait, tell, return`);
   }
 }
 

@@ -85,7 +85,10 @@ absl::Status AgentCore::TakeLog(Instant now, absl::string_view source,
                                 const LogChunk& chunk) {
   for (const LogLoss& loss : chunk.losses) TakeLoss(now, source, chunk, loss);
   for (const LogLine& line : chunk.lines) TakeLine(now, source, chunk, line);
-  if (!chunk.checkpoint.empty()) {
+  std::string& checkpoint = checkpoints_[std::string(source)];
+  // A log at rest must not keep the disk awake.
+  if (!chunk.checkpoint.empty() && chunk.checkpoint != checkpoint) {
+    checkpoint = chunk.checkpoint;
     staged_checkpoints_[std::string(source)] = chunk.checkpoint;
     commit_due_ = std::min(commit_due_, now.mono + kCheckpointPause);
   }

@@ -94,6 +94,8 @@ class AgentCore {
   // Not committed yet.
   std::vector<std::string> staged_events_;
   std::map<std::string, std::string, std::less<>> staged_checkpoints_;
+  // Source → the last one taken, committed or staged.
+  std::map<std::string, std::string, std::less<>> checkpoints_;
   absl::Duration commit_due_ = absl::InfiniteDuration();
   bool disk_full_ = false;
 

@@ -237,6 +237,17 @@ TEST_F(CoreTest, AKillAnywhereNeitherLosesAFindingNorMakesItTwice) {
 
 // A backup that is played back, or a kill after the log was read and before the
 // commit: what is told again has the same key, so that the store knows it.
+// A log that says nothing is looked at every two seconds, for years.
+TEST_F(CoreTest, AQuietLogWritesNothingToTheDisk) {
+  const std::vector<std::string> file = {"one line"};
+  Take(file);
+  Wait(absl::Seconds(2));
+  ASSERT_OK(core_->Commit(now_));
+  ASSERT_EQ(CheckpointedLine(), 1u);
+  Take(file, 1, 1);
+  EXPECT_EQ(core_->NextDeadline(), absl::InfiniteDuration());
+}
+
 TEST_F(CoreTest, LinesReadAgainFromAnOldCheckpointGiveTheSameKey) {
   std::vector<std::string> file;
   for (int i = 0; i < 30; ++i) file.push_back(Bounced(i));

@@ -6,11 +6,11 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "agent/agent.h"
+#include "agent/commands.h"
 #include "agent/config.h"
-#include "agent/parse_command.h"
-#include "platform/clock.h"
 #include "platform/log.h"
 #include "platform/program.h"
 #include "platform/version.h"
@@ -67,24 +67,6 @@ int Live(const Words& words, const SignalDescriptor& signals, v1::AgentConfig co
   }
 }
 
-void AddParseWords(CLI::App* app, ParseWords* words) {
-  app->footer(
-      "Exit codes: 0, 1 when something could not be read, 2 for words that make no "
-      "sense.\n\n"
-      "Example:\n"
-      "  mailvane-agent parse --json /var/log/mail.log | jq 'select(.kind == "
-      "\"reject\")'");
-  app->add_option("FILE", words->files,
-                  "Logs, plain or gzip; standard input when there are none");
-  app->add_flag("--json", words->json,
-                "One JSON object a line, as docs/parse.md describes them");
-  app->add_option("--time-zone", words->time_zone,
-                  "Of headers that name none, as \"Europe/London\"; else this host's");
-  app->add_option("--year", words->year,
-                  "Of the first header that names none; else the latest that is not in "
-                  "the future");
-}
-
 int Main(int argc, char** argv) {
   Words words;
   CLI::App app{"Watches this mail server, and reports to a collector.", "mailvane-agent"};
@@ -100,15 +82,12 @@ int Main(int argc, char** argv) {
   app.add_flag("--check-config", words.check_config,
                "Say all errors of the configuration, and stop");
   AddCommonWords(&app, &words.log);
-  ParseWords parse;
-  CLI::App* const parse_command =
-      app.add_subcommand("parse", "Show what is read in a log, line by line");
-  AddParseWords(parse_command, &parse);
+  const std::vector<Command> commands = AddCommands(&app);
   CLI11_PARSE_OR_EXIT(app, argc, argv);
   if (absl::Status status = Apply(words.log); !status.ok())
     return Usage(status.message());
-  if (parse_command->parsed()) {
-    return RunParse(parse, SystemClock(), STDOUT_FILENO, STDERR_FILENO);
+  for (const Command& command : commands) {
+    if (command.words->parsed()) return command.run();
   }
 
   auto next = std::make_unique<v1::AgentConfig>();

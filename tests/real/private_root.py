@@ -130,6 +130,7 @@ ln -s /proc/self/fd "$root/dev/fd"
 ln -s /proc/self/fd/0 "$root/dev/stdin"
 ln -s /proc/self/fd/1 "$root/dev/stdout"
 ln -s /proc/self/fd/2 "$root/dev/stderr"
+ln -s /run/syslog "$root/dev/log"
 for d in tmp run srv; do mount -t tmpfs -o mode=1777 "$d" "$root/$d"; done
 eval "$binds"
 [ -z "$name" ] || hostname "$name"
@@ -483,6 +484,28 @@ def _finish_postfix(root: PrivateRoot) -> None:
     (root.path / "etc/postfix/dynamicmaps.cf").touch()
 
 
+def _add_accounts(root: PrivateRoot, **ids: int) -> None:
+    """Users with a group of the same name and number each."""
+    with open(root.path / "etc/passwd", "a", encoding="ascii") as users, \
+            open(root.path / "etc/group", "a", encoding="ascii") as groups:
+        for name, number in ids.items():
+            users.write(f"{name}:x:{number}:{number}:{name}:/nonexistent:"
+                        "/bin/sh\n")
+            groups.write(f"{name}:x:{number}:\n")
+
+
+def _finish_exim(root: PrivateRoot) -> None:
+    _add_accounts(root, **{"Debian-exim": 105, "www-data": 33, "alice": 1001,
+                           "bob": 1002, "carol": 1003})
+
+
+def _finish_dovecot(root: PrivateRoot) -> None:
+    _add_accounts(root, dovecot=106, dovenull=107, vmail=1000)
+    # Ours comes with each test.
+    shutil.rmtree(root.path / "etc/dovecot")
+    (root.path / "etc/dovecot").mkdir()
+
+
 def _finish_chromium(root: PrivateRoot) -> None:
     """playwright-core, exactly as locked, by the root's own npm: the one
     thing that comes from the npm registry instead of Debian."""
@@ -522,6 +545,10 @@ RECIPES = {
          "fonts-noto-color-emoji", *SHELL),
         _finish_chromium,
         ("browser/package.json", "browser/package-lock.json")),
+    "exim": Recipe(("exim4-daemon-heavy", "gzip", *SHELL), _finish_exim),
+    "dovecot": Recipe(
+        ("dovecot-imapd", "dovecot-pop3d", "dovecot-submissiond", *SHELL),
+        _finish_dovecot),
     "journal": Recipe(("systemd-journal-remote", "systemd", *SHELL)),
 }
 

@@ -9,8 +9,10 @@ The last line is "N passed, N failed", and the exit status is 1 when any did.
 import contextlib
 import gzip
 import http.server
+import imaplib
 import os
 import pathlib
+import poplib
 import signal
 import smtplib
 import socket
@@ -20,6 +22,8 @@ import threading
 
 import private_root
 from browser import Browser
+from dovecot import Dovecot
+from exim import Exim
 from journal import Journal
 from postfix import Postfix
 from private_root import Bind, RootError, wait_until
@@ -265,6 +269,70 @@ class PostfixTest(RealTest):
                     postfix.send("a@example.net", "b@example.com")
             finally:
                 private_root.free_port = free
+
+
+class EximTest(RealTest):
+
+    def test_mail_defers_is_frozen_and_leaves(self):
+        with Exim(self.directory) as exim:
+            ids = exim.send("a@example.net", "b@example.com", 2)
+            ids += exim.send("a@example.net", ["ok@example.com",
+                                               "late@example.com"])
+            queue = exim.wait_for_queue(3)
+            self.assertEqual(sorted(m.id for m in queue), sorted(ids))
+            self.assertEqual(exim.count(), 3)
+            exim.message("-Mf", ids[0])
+            self.assertEqual([m.id for m in exim.queue() if m.frozen],
+                             ids[:1])
+            exim.stop()
+            self.assertEqual(exim.count(), 3)
+            exim.start()
+            exim.sink.default = "250 2.1.5 Ok"
+            exim.sink.replies["late@*"] = "451 4.2.1 later"
+            exim.flush()
+            frozen, half = exim.wait_for_queue(2)
+            self.assertTrue(frozen.frozen)
+            self.assertEqual(half.delivered, ["ok@example.com"])
+            self.assertEqual(half.waiting, ["late@example.com"])
+            exim.message("-Mrm", half.id)
+            exim.message("-Mt", frozen.id)
+            exim.flush()
+            exim.wait_for_queue(0)
+            exim.wait_for_log(f"{ids[0]} Completed")
+
+    def test_local_users_and_split_spools(self):
+        with Exim(self.directory,
+                  settings={"split_spool_directory": "true"}) as exim:
+            # Whose words about the sender are not taken.
+            exim.submit("ceo@example.net", "b@example.com", user="alice")
+            message, = exim.wait_for_queue(1)
+            exim.wait_for_log(f"{message.id} <= alice@nc027.example.net U=alice ")
+            self.assertTrue((exim.spool / "input" / message.id[5] /
+                             f"{message.id}-H").exists())
+
+
+class DovecotTest(RealTest):
+
+    def test_three_services_let_in_and_turn_away(self):
+        with SmtpSink() as sink, Dovecot(self.directory, relay=sink) as dovecot:
+            ports = dovecot.ports
+            imap = imaplib.IMAP4(dovecot.host, ports["imap"])
+            with self.assertRaises(imaplib.IMAP4.error):
+                imap.login("alice@example.net", "wrong")
+            imap.login("alice@example.net", "cheshire")
+            imap.logout()
+            pop3 = poplib.POP3(dovecot.host, ports["pop3"])
+            pop3.user("bob@example.net")
+            pop3.pass_("builder")
+            pop3.quit()
+            with smtplib.SMTP(dovecot.host, ports["submission"]) as client:
+                client.login("bob@example.net", "builder")
+                client.sendmail("bob@example.net", ["x@example.com"],
+                                "Subject: x\n\nx\n")
+            sink.wait_for_messages(1)
+            for service in ("imap", "pop3", "submission"):
+                dovecot.wait_for_log(f"nc027 dovecot: {service}-login: Login:")
+            dovecot.wait_for_log("alice@example.net.*Password mismatch")
 
 
 METRICS = """\

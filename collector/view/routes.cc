@@ -1,10 +1,14 @@
 #include "collector/view/routes.h"
 
+#include <optional>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "collector/view/exposition.h"
+#include "collector/view/feeds.h"
 #include "collector/view/html.h"
 #include "collector/view/json_api.h"
 #include "collector/view/metrics.h"
@@ -161,6 +165,38 @@ HttpResponse OperatorRoutes(const HttpRequest& request, const ViewContext& conte
   return AgentMetrics(fleet, agent, request, context.now);
 }
 
+namespace {
+
+// The post of "/posts/12", if the public may see it; else null.
+const Post* FindPublicPost(const FleetSnapshot& fleet, absl::string_view number) {
+  int64_t id = 0;
+  // As a link writes it, so that each post has one address.
+  if (!absl::SimpleAtoi(number, &id) || absl::StrCat(id) != number) return nullptr;
+  for (const Post* post : PublicPosts(fleet)) {
+    if (post->id == id) return post;
+  }
+  return nullptr;
+}
+
+struct FeedRoute {
+  FeedFormat format;
+  // Empty: the fleet's.
+  absl::string_view system;
+};
+
+// "/feed.atom", "/feed.rss", "/systems/NC027/feed.atom", …
+std::optional<FeedRoute> ToFeedRoute(absl::string_view path) {
+  if (path == "/feed.atom") return FeedRoute{FeedFormat::kAtom, ""};
+  if (path == "/feed.rss") return FeedRoute{FeedFormat::kRss, ""};
+  absl::string_view system = Between(path, "/systems/", "/feed.atom");
+  if (!system.empty()) return FeedRoute{FeedFormat::kAtom, system};
+  system = Between(path, "/systems/", "/feed.rss");
+  if (!system.empty()) return FeedRoute{FeedFormat::kRss, system};
+  return std::nullopt;
+}
+
+}  // namespace
+
 HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context) {
   const std::string& path = request.path;
   if (path == "/style.css") {
@@ -177,7 +213,11 @@ HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context
   const bool v2 = absl::StartsWith(path, "/api/v2/");
   const absl::string_view id = Between(path, "/systems/", "");
   const absl::string_view badge = Between(path, "/badge/", ".svg");
-  if (path != "/" && !v2 && id.empty() && badge.empty()) return not_found();
+  const absl::string_view post_number = Between(path, "/posts/", "");
+  const std::optional<FeedRoute> feed = ToFeedRoute(path);
+  if (path != "/" && !v2 && id.empty() && badge.empty() && post_number.empty() && !feed) {
+    return not_found();
+  }
   if (context.fleet == nullptr) {
     HttpResponse response = Plain(503, "The status is not known yet. Try again soon.\n");
     response.headers.emplace_back("Retry-After", "5");
@@ -193,6 +233,20 @@ HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context
     const SystemState* const system = FindPublicSystem(fleet, id);
     if (system == nullptr) return not_found();
     return Public(kHtmlType, RenderSystemPage(fleet, *system, context.page, context.now));
+  }
+  if (!post_number.empty()) {
+    const Post* const post = FindPublicPost(fleet, post_number);
+    if (post == nullptr) return not_found();
+    return Public(kHtmlType, RenderPostPage(fleet, *post, context.page, context.now));
+  }
+  if (feed) {
+    const SystemState* system = nullptr;
+    if (!feed->system.empty()) {
+      system = FindPublicSystem(fleet, feed->system);
+      if (system == nullptr) return not_found();
+    }
+    return Public(ContentType(feed->format),
+                  RenderFeed(feed->format, fleet, system, context.page));
   }
   if (!badge.empty()) {
     const SystemState* const system = FindPublicSystem(fleet, badge);

@@ -33,7 +33,8 @@ struct ViewContext {
 // /api/v1/systems, /-/healthy, /-/ready.  Shows hidden systems, too.
 HttpResponse OperatorRoutes(const HttpRequest& request, const ViewContext& context);
 
-// /, /systems/<id>, /badge/<id>.svg, /style.css, /live.js, /api/v2/*.json.
+// /, /systems/<id>, /posts/<number>, /feed.atom, /feed.rss and the same two below
+// /systems/<id>, /badge/<id>.svg, /style.css, /live.js, /api/v2/*.json.
 HttpResponse PublicRoutes(const HttpRequest& request, const ViewContext& context);
 
 }  // namespace mailvane

@@ -188,8 +188,20 @@ Html PingCell(const PingSummary& ping, absl::Time now) {
   return out;
 }
 
+// For feed readers that are given a page's address.  `system` may be null.
+void AppendFeedLinks(const SystemState* system, Html* out) {
+  const std::string folder =
+      system == nullptr ? "" : absl::StrCat("/systems/", system->id);
+  *out << "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Posts (Atom)\" "
+       << "href=\"" << Escaped(folder) << "/feed.atom\">\n"
+       << "<link rel=\"alternate\" type=\"application/rss+xml\" title=\"Posts (RSS)\" "
+       << "href=\"" << Escaped(folder) << "/feed.rss\">\n";
+}
+
+// `system`: whose page it is; null for the fleet's.
 void AppendHead(const std::string& title, const PageSettings& settings,
-                HtmlLiteral description, bool live, Html* out) {
+                HtmlLiteral description, bool live, const SystemState* system,
+                Html* out) {
   *out << "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
        << "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
        << "<title>" << Escaped(title) << "</title>\n<meta name=\"description\" content=\""
@@ -199,6 +211,7 @@ void AppendHead(const std::string& title, const PageSettings& settings,
   }
   *out << "<link rel=\"stylesheet\" href=\"/style.css\">\n<link rel=\"icon\" "
        << "href=\"data:,\">\n";
+  AppendFeedLinks(system, out);
   if (live) *out << "<script src=\"/live.js\" defer></script>\n";
   *out << "</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n";
 }
@@ -214,7 +227,8 @@ void AppendMade(const FleetSnapshot& fleet, absl::Time now, Html* out) {
 
 void AppendFoot(Html* out) {
   *out << "<footer><p>Also for programs: <a "
-          "href=\"/api/v2/summary.json\">summary.json</a>."
+          "href=\"/api/v2/summary.json\">summary.json</a>. Posts as a feed: <a "
+          "href=\"/feed.atom\">Atom</a>, <a href=\"/feed.rss\">RSS</a>."
        << "</p></footer>\n</body>\n</html>\n";
 }
 
@@ -250,18 +264,23 @@ std::string Summary(const FleetSnapshot& fleet) {
   return text + ".";
 }
 
+void AppendPostText(const Post& post, Html* out) {
+  *out << "<p class=\"quiet\">" << TimeElement(post.created_at) << "</p>\n";
+  for (const absl::string_view paragraph : absl::StrSplit(post.body, "\n\n")) {
+    if (!absl::StripAsciiWhitespace(paragraph).empty()) {
+      *out << "<p>" << Escaped(paragraph) << "</p>\n";
+    }
+  }
+}
+
 void AppendPosts(const std::vector<const Post*>& posts, Html* out) {
   *out << "<section id=\"posts\" aria-labelledby=\"posts-head\">\n"
        << "<h2 id=\"posts-head\">Posts</h2>\n";
   if (posts.empty()) *out << "<p>There are none.</p>\n";
   for (const Post* post : posts) {
-    *out << "<article id=\"post-" << post->id << "\">\n<h3>" << Escaped(post->title)
-         << "</h3>\n<p class=\"quiet\">" << TimeElement(post->created_at) << "</p>\n";
-    for (const absl::string_view paragraph : absl::StrSplit(post->body, "\n\n")) {
-      if (!absl::StripAsciiWhitespace(paragraph).empty()) {
-        *out << "<p>" << Escaped(paragraph) << "</p>\n";
-      }
-    }
+    *out << "<article id=\"post-" << post->id << "\">\n<h3><a href=\""
+         << Escaped(PostPath(*post)) << "\">" << Escaped(post->title) << "</a></h3>\n";
+    AppendPostText(*post, out);
     *out << "</article>\n";
   }
   *out << "</section>\n";
@@ -340,6 +359,8 @@ std::vector<const Post*> PublicPosts(const FleetSnapshot& fleet) {
   return posts;
 }
 
+std::string PostPath(const Post& post) { return absl::StrCat("/posts/", post.id); }
+
 std::string PingText(const PingSummary& ping, absl::Time now) {
   std::string text;
   switch (ping.state) {
@@ -400,7 +421,7 @@ std::string RenderStatusPage(const FleetSnapshot& fleet, const PageSettings& set
                              absl::Time now) {
   Html out;
   AppendHead(settings.title, settings, "Status of our mail systems, measured.", true,
-             &out);
+             nullptr, &out);
   out << "<header><h1>" << Escaped(settings.title)
       << "</h1></header>\n<main id=\"main\">\n"
       << "<p id=\"summary\" class=\"summary\" aria-live=\"polite\">"
@@ -429,7 +450,7 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
                              const PageSettings& settings, absl::Time now) {
   Html out;
   AppendHead(absl::StrCat(system.name, " - ", settings.title), settings,
-             "Status of one of our mail systems, measured.", false, &out);
+             "Status of one of our mail systems, measured.", false, &system, &out);
   out << "<nav aria-label=\"Up\"><a href=\"/\">" << Escaped(settings.title)
       << "</a></nav>\n<main id=\"main\">\n<h1>" << Escaped(system.name) << "</h1>\n";
   if (!system.description.empty())
@@ -468,6 +489,30 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
   return std::move(out).Take();
 }
 
+std::string RenderPostPage(const FleetSnapshot& fleet, const Post& post,
+                           const PageSettings& settings, absl::Time now) {
+  const SystemState* const system = FindPublicSystem(fleet, post.system);
+  Html out;
+  AppendHead(absl::StrCat(post.title, " - ", settings.title), settings,
+             "A note about our mail systems.", false, system, &out);
+  out << "<nav aria-label=\"Up\"><a href=\"/\">" << Escaped(settings.title) << "</a>";
+  if (system != nullptr) {
+    out << ", <a href=\"/systems/" << Escaped(system->id) << "\">"
+        << Escaped(system->name) << "</a>";
+  }
+  out << "</nav>\n<main id=\"main\">\n<h1>" << Escaped(post.title) << "</h1>\n";
+  AppendPostText(post, &out);
+  if (system != nullptr) {
+    // A post stays as it was written; what holds now stands beside it.
+    out << "<dl>\n<dt>Status of " << Escaped(system->name) << " now</dt><dd>"
+        << StatusCell(*system) << "</dd>\n</dl>\n";
+  }
+  AppendMade(fleet, now, &out);
+  out << "</main>\n";
+  AppendFoot(&out);
+  return std::move(out).Take();
+}
+
 std::string RenderBadge(const SystemState& system) {
   // About 7 pixels a letter at this size; textLength makes it fit any font.
   const std::string status = StatusWord(system);
@@ -490,7 +535,7 @@ std::string RenderBadge(const SystemState& system) {
 std::string RenderNotFoundPage(const PageSettings& settings) {
   Html out;
   AppendHead(absl::StrCat("Not found - ", settings.title), settings, "Not found.", false,
-             &out);
+             nullptr, &out);
   out << "<main id=\"main\">\n<h1>Not found</h1>\n<p>There is no such page. <a "
          "href=\"/\">"
       << Escaped(settings.title) << "</a></p>\n</main>\n";

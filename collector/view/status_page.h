@@ -28,6 +28,10 @@ std::string RenderStatusPage(const FleetSnapshot& fleet, const PageSettings& set
 // public.
 std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& system,
                              const PageSettings& settings, absl::Time now);
+// One post, by itself: where feeds and messages link to.  `post` is of `fleet`, and
+// public.
+std::string RenderPostPage(const FleetSnapshot& fleet, const Post& post,
+                           const PageSettings& settings, absl::Time now);
 // A picture of one system's status, for other pages: "NC036 | Operational".
 std::string RenderBadge(const SystemState& system);
 std::string RenderNotFoundPage(const PageSettings& settings);
@@ -38,8 +42,11 @@ absl::string_view LiveScript();
 
 // Null: there is none, or it is not public.
 const SystemState* FindPublicSystem(const FleetSnapshot& fleet, absl::string_view id);
-// Posts that the public may see: about the fleet, or about a public system.
+// Posts that the public may see, newest first: about the fleet, or about a public
+// system.
 std::vector<const Post*> PublicPosts(const FleetSnapshot& fleet);
+// "/posts/12".
+std::string PostPath(const Post& post);
 
 // "Server NC036, Amsterdam, Netherlands, OPERATIONAL, ping up, 12 ms, 8 s ago":
 // what a screen reader says of a row.

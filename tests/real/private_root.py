@@ -549,6 +549,7 @@ RECIPES = {
     "dovecot": Recipe(
         ("dovecot-imapd", "dovecot-pop3d", "dovecot-submissiond", *SHELL),
         _finish_dovecot),
+    "feedparser": Recipe(("python3", "python3-feedparser", *SHELL)),
     "journal": Recipe(("systemd-journal-remote", "systemd", *SHELL)),
 }
 

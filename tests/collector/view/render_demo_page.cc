@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 
+#include "collector/view/feeds.h"
 #include "collector/view/json_api.h"
 #include "collector/view/metrics.h"
 #include "collector/view/status_page.h"
@@ -30,12 +31,20 @@ bool Render(const std::string& directory) {
   usage.cpu_seconds = 12.5;
   PageSettings page;
   page.title = "Northern Lights Mail: systems status";
+  PageSettings linked = page;
+  linked.url = "https://status.example.net";
   const SystemState& system = *FindPublicSystem(fleet, "NC036");
   return Write(directory + "/style.css", std::string(StyleSheet())) &&
          Write(directory + "/live.js", std::string(LiveScript())) &&
          Write(directory + "/page.html", RenderStatusPage(fleet, page, DemoTime())) &&
          Write(directory + "/system.html",
                RenderSystemPage(fleet, system, page, DemoTime())) &&
+         Write(directory + "/post.html",
+               RenderPostPage(fleet, *PublicPosts(fleet).front(), page, DemoTime())) &&
+         Write(directory + "/feed.atom",
+               RenderFeed(FeedFormat::kAtom, fleet, nullptr, linked)) &&
+         Write(directory + "/feed.rss",
+               RenderFeed(FeedFormat::kRss, fleet, nullptr, linked)) &&
          Write(directory + "/summary.json", RenderV2Summary(fleet, page)) &&
          Write(directory + "/systems.json", RenderSystems(fleet, DemoTime())) &&
          Write(directory + "/fleet_metrics.txt",

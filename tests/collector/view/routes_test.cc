@@ -118,6 +118,17 @@ TEST(PublicRoutes, Table) {
       {"/systems/NC999", 404, "text/html", "Not found"},
       {"/systems/", 404, "text/html", "Not found"},
       {"/systems/NC018", 404, "text/html", "Not found"},  // hidden, below
+      {"/posts/2", 200, "text/html", "<h1>NC027: No data</h1>"},
+      {"/posts/02", 404, "text/html", "Not found"},
+      {"/posts/3", 404, "text/html", "Not found"},  // of the hidden one
+      {"/posts/999", 404, "text/html", "Not found"},
+      {"/posts/", 404, "text/html", "Not found"},
+      {"/feed.atom", 200, "application/atom+xml", "<title>NC027: No data</title>"},
+      {"/feed.rss", 200, "application/rss+xml", "<title>NC027: No data</title>"},
+      {"/systems/NC030/feed.atom", 200, "application/atom+xml", "NC030: Degraded"},
+      {"/systems/NC030/feed.rss", 200, "application/rss+xml", "NC030: Degraded"},
+      {"/systems/NC018/feed.atom", 404, "text/html", "Not found"},
+      {"/systems/NC999/feed.rss", 404, "text/html", "Not found"},
       {"/badge/NC036.svg", 200, "image/svg+xml", "<title>NC036: Operational</title>"},
       {"/badge/NC027.svg", 200, "image/svg+xml", "<title>NC027: No data</title>"},
       {"/badge/NC018.svg", 404, "text/html", "Not found"},
@@ -146,6 +157,7 @@ TEST(PublicRoutes, Table) {
   };
   FleetSnapshot fleet = DemoFleet();
   FindSystem(fleet, "NC018").is_public = false;
+  fleet.posts.push_back({3, DemoTime(), "NC018", "NC018: Degraded", "Hidden."});
   ViewContext context = Context();
   context.fleet = std::make_shared<const FleetSnapshot>(fleet);
   for (const RouteRow& row : kRows) {

@@ -415,8 +415,12 @@ void Delivery(string_view rest, DeliveryStatus status, MailLine* out) {
     if (TakeBack(&word, ":")) fields.message = true;
     // "defer (-44)", "routing defer (-51): retry time not reached", "L K".
     if (word == "defer" && Take(&rest, " (")) {
-      Take(&rest, "-");
-      TakeWhile(&rest, IsDigit);
+      const bool negative = Take(&rest, "-");
+      uint32_t code = 0;
+      TakeNumber(&rest, &code);
+      // -51 to -53: not yet time to try again; -54 and -55: this run leaves it out, or
+      // queue_domains does; -56: enough run already (Exim's macros.h).
+      out->own_pause = negative && code >= 51 && code <= 56;
       if (!Take(&rest, ")")) fields.broken = true;
       if (Take(&rest, ":")) fields.message = true;
     }

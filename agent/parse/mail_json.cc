@@ -191,6 +191,7 @@ void AppendMailJson(string_view place, uint64_t number, const SyslogLine& header
   if (line.kind == MailKind::kReject) {
     Word("enforced", line.enforced ? "true" : "false", out);
   }
+  if (line.own_pause) Word("own_pause", "true", out);
   if (line.status != DeliveryStatus::kNone) {
     Text("status", DeliveryStatusName(line.status), out);
   }
@@ -255,9 +256,9 @@ void AppendMailRow(absl::TimeZone zone, const SyslogLine& header, const MailLine
 }
 
 std::vector<string_view> MailJsonFields() {
-  std::vector<string_view> names = {"file",      "line",     "time",   "host",
-                                    "program",   "service",  "daemon", "kind",
-                                    "ambiguous", "enforced", "status"};
+  std::vector<string_view> names = {"file",      "line",     "time",      "host",
+                                    "program",   "service",  "daemon",    "kind",
+                                    "ambiguous", "enforced", "own_pause", "status"};
   for (const TextField& field : kTexts) names.push_back(field.name);
   for (string_view name :
        {"notice_queue_id", "orig_queue_id", "null_sender", "client_port", "relay_port",

@@ -50,6 +50,9 @@ struct MailLine {
   bool ambiguous = false;
   // False: the refusal was only a warning (warn_if_reject).
   bool enforced = true;
+  // Of a deferral: nobody refused or failed; the mail program waits by its own settings
+  // ("deferred transport"), or until it is time to try again.
+  bool own_pause = false;
 
   absl::string_view queue_id;
   // Of the notice (kBounceNotice), or of the message that this one came from
@@ -78,7 +81,8 @@ struct MailLine {
   // connection was lost; empty after a QUIT.
   absl::string_view stage;
   // What postscreen did (kScreen: "pass_new", "dnsbl"), or an operator (kOther:
-  // "requeued", "released").  A word of ours.
+  // "requeued", "released"), or a filter before the queue (kOther: "proxied", with its
+  // reply).  A word of ours.
   absl::string_view action;
   // Who submitted on the host itself: "33" (Postfix, a uid), "www-data" (Exim).
   absl::string_view local_user;

@@ -354,6 +354,15 @@ void ProxyReject(string_view rest, MailLine* out) {
   ReplyAndTrailer(rest, kSmtpdMarks, out);
 }
 
+// "END-OF-MESSAGE: 250 2.0.0 Ok: queued as Q2; from=<a> to=<b> proto=ESMTP helo=<c>",
+// behind "proxy-accept: ": the message is in the queue, under an id of the second half.
+void ProxyAccept(string_view rest, MailLine* out) {
+  out->stage = TakeWhile(&rest, IsMechanismChar);
+  if (!Take(&rest, ": ")) return Forget(out);
+  out->action = "proxied";
+  ReplyAndTrailer(rest, kSmtpdMarks, out);
+}
+
 // "<s>, size=N, nrcpt=N (queue active)", behind "from=".  The end is ours, so it
 // is read from there.
 void Queued(string_view rest, MailLine* out) {
@@ -432,6 +441,9 @@ bool DeliveryTail(string_view rest, MailLine* out) {
   // A record that was cut at 2,000 bytes has no bracket at its end.
   TakeBack(&rest, ")");
   out->reply = rest;
+  // defer_transports, of which the queue manager says no more.
+  out->own_pause =
+      out->status == DeliveryStatus::kDeferred && rest == "deferred transport";
   return true;
 }
 
@@ -586,6 +598,7 @@ void WithQueueId(string_view rest, string_view daemon, MailLine* out) {
     case 'p':
       if (rest == "placed on hold") return Kind(MailKind::kHeld, out);
       if (Take(&rest, "proxy-reject: ")) return ProxyReject(rest, out);
+      if (Take(&rest, "proxy-accept: ")) return ProxyAccept(rest, out);
       BounceNotice(rest, out);
       return;
     case 's':
@@ -714,6 +727,10 @@ bool ParsePostfix(const SyslogLine& line, MailLine* out) {
     LostConnection(rest, out);
   } else if (Take(&rest, "connect to ") || Take(&rest, "SSL_connect error to ")) {
     InterimFailure(rest, out);
+  } else if (Take(&rest, "proxy-accept: ")) {
+    ProxyAccept(rest, out);
+  } else if (Take(&rest, "proxy-reject: ")) {
+    ProxyReject(rest, out);
   }
   return true;
 }

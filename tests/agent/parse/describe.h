@@ -16,6 +16,7 @@ inline std::string Describe(const MailLine& line) {
   };
   if (line.ambiguous) absl::StrAppend(&text, " AMBIGUOUS");
   if (!line.enforced) absl::StrAppend(&text, " warning-only");
+  if (line.own_pause) absl::StrAppend(&text, " own-pause");
   add("id", line.queue_id);
   add("other", line.other_queue_id);
   add("host", line.client_host);

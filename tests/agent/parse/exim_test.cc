@@ -108,7 +108,7 @@ TEST(Exim, ReadsItsLines) {
        "status=deferred relay=mx.example.org relay_ip=192.0.2.9 reply=Connection "
        "refused"},
       {"1rVDhn-0001bo-D3 == bob@example.org routing defer (-51): retry time not reached",
-       "delivery id=1rVDhn-0001bo-D3 to=bob@example.org status=deferred reply=retry time "
+       "delivery own-pause id=1rVDhn-0001bo-D3 to=bob@example.org status=deferred reply=retry time "
        "not reached"},
       {"1rVDhn-0001bo-D3 H=mx.example.org [192.0.2.9]: SMTP error from remote mail "
        "server after initial connection: 421 4.3.2 busy",

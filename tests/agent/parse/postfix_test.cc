@@ -181,6 +181,21 @@ TEST(Postfix, ReadsItsLines) {
        "delivery id=153053D from=<a@example.net> status=expired"},
       {"postfix/postsuper", "153053D: removed", "removed id=153053D"},
       {"postfix/postsuper", "153053D: requeued", "other id=153053D action=requeued"},
+      {"postfix/error",
+       "153053D: to=<b@example.org>, relay=none, delay=1, delays=1/0/0/0, dsn=4.3.2, "
+       "status=deferred (deferred transport)",
+       "delivery own-pause id=153053D to=b@example.org status=deferred delay=1 dsn=4.3.2 "
+       "reply=deferred transport"},
+      {"postfix/submission/smtpd",
+       "NOQUEUE: proxy-accept: END-OF-MESSAGE: 250 2.0.0 Ok: queued as 153053D; "
+       "from=<a@x> "
+       "to=<b@y> proto=ESMTP helo=<z>",
+       "other from=<a@x> to=b@y helo=z proto=ESMTP stage=END-OF-MESSAGE action=proxied "
+       "dsn=2.0.0 reply=250 2.0.0 Ok: queued as 153053D"},
+      {"postfix/submission/smtpd",
+       "proxy-accept: END-OF-MESSAGE: 250 2.0.0 Ok: queued as 153053D; from=<a@x>",
+       "other from=<a@x> stage=END-OF-MESSAGE action=proxied dsn=2.0.0 "
+       "reply=250 2.0.0 Ok: queued as 153053D"},
       {"postfix/postsuper", "153053D: released from hold",
        "other id=153053D action=released"},
       {"postfix/postsuper", "153053D: expired", "other id=153053D action=expired"},

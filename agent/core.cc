@@ -13,7 +13,6 @@
 namespace mailvane {
 namespace {
 
-constexpr char kDeliveryState[] = "delivery";
 // Raised when a rule changes so much that an old finding is not the same one.
 constexpr char kRuleVersion[] = "1";
 // A checkpoint alone may be this old when the power fails: the lines behind it
@@ -22,22 +21,6 @@ constexpr absl::Duration kCheckpointPause = absl::Seconds(1);
 // The collector takes no longer event; evidence is what gives way.
 constexpr size_t kMostEventBytes = 4 << 10;
 constexpr size_t kMostDetailBytes = 200;
-
-v1::DeliveryStatus ToWire(DeliveryStatus status) {
-  switch (status) {
-    case DeliveryStatus::kSent:
-      return v1::DELIVERY_STATUS_SENT;
-    case DeliveryStatus::kDeferred:
-      return v1::DELIVERY_STATUS_DEFERRED;
-    case DeliveryStatus::kBounced:
-      return v1::DELIVERY_STATUS_BOUNCED;
-    case DeliveryStatus::kExpired:
-      return v1::DELIVERY_STATUS_EXPIRED;
-    case DeliveryStatus::kNone:
-      break;
-  }
-  return v1::DELIVERY_STATUS_UNSPECIFIED;
-}
 
 // Where a line stands, for ever: by its file and offset, or by its cursor.
 std::string LineKey(const LogChunk& chunk, const LogLine& line) {
@@ -56,13 +39,17 @@ AgentCore::AgentCore(Options options, Outbox* outbox, Random* random, Instant no
                UplinkSession::Reporter{[this](Instant at) { return Snapshot(at); },
                                        options_.self}),
       reader_(options_.log_zone),
-      delivery_(options_.delivery) {}
+      judge_(options_.tracker, MakeAnalyzers(options_.analyzers)) {}
 
 absl::Status AgentCore::Start(Instant now) {
-  absl::StatusOr<std::optional<std::string>> state = outbox_->State(kDeliveryState);
-  if (!state.ok()) return state.status();
-  if (state->has_value() && !delivery_.Restore(**state)) {
-    Log(LogLevel::kWarning, "what the analyzer remembered is of another version");
+  absl::StatusOr<std::vector<std::pair<std::string, std::string>>> states =
+      outbox_->States();
+  if (!states.ok()) return states.status();
+  for (const auto& [name, state] : *states) {
+    if (judge_.Restore(name, state)) continue;
+    Log(LogLevel::kWarning, "what an analyzer remembered is of another version",
+        {{"state", name}});
+    staged_states_[name] = "";
   }
   if (outbox_->lost_previous()) {
     v1::Event lost;
@@ -110,19 +97,19 @@ void AgentCore::TakeLine(Instant now, absl::string_view, const LogChunk& chunk,
   last_line_at_ = syslog->time;
   const std::optional<MailLine> mail = ParseMail(*syslog);
   if (!mail) return counts_.set_unparsed(counts_.unparsed() + 1);
-  if (mail->ambiguous) return counts_.set_ambiguous(counts_.ambiguous() + 1);
-  if (mail->kind == MailKind::kOther) return counts_.set_other(counts_.other() + 1);
-  counts_.set_parsed(counts_.parsed() + 1);
-  if (mail->kind != MailKind::kDelivery) return;
+  if (mail->ambiguous) {
+    counts_.set_ambiguous(counts_.ambiguous() + 1);
+  } else if (mail->kind == MailKind::kOther) {
+    counts_.set_other(counts_.other() + 1);
+  } else {
+    counts_.set_parsed(counts_.parsed() + 1);
+  }
+  judge_.Take(*syslog, *mail);
+  if (!judge_.has_findings()) return;
   const std::string line_key = LineKey(chunk, line);
-  DeliverySeen seen;
-  seen.time = syslog->time;
-  seen.status = ToWire(mail->status);
-  seen.relay_host = mail->relay_host;
-  seen.dsn = mail->dsn;
-  seen.reply = mail->reply;
-  std::optional<v1::Finding> finding = delivery_.Consume(seen);
-  if (finding) StageFinding(*std::move(finding), line_key);
+  for (v1::Finding& finding : judge_.TakeFindings()) {
+    StageFinding(std::move(finding), line_key);
+  }
 }
 
 void AgentCore::StageFinding(v1::Finding finding, absl::string_view line_key) {
@@ -239,7 +226,9 @@ absl::Status AgentCore::Flush(Instant now) {
   OutboxTransaction transaction;
   transaction.events = staged_events_;
   transaction.checkpoints.assign(staged_checkpoints_.begin(), staged_checkpoints_.end());
-  transaction.states.emplace_back(kDeliveryState, delivery_.State());
+  // Kept until they are committed: the disk may be full now.
+  for (auto& [name, state] : judge_.Save()) staged_states_[name] = std::move(state);
+  transaction.states.assign(staged_states_.begin(), staged_states_.end());
   absl::Status status = outbox_->Commit(transaction);
   if (absl::IsResourceExhausted(status)) {
     // Reading has stopped by now; what is staged waits for room.
@@ -251,6 +240,7 @@ absl::Status AgentCore::Flush(Instant now) {
   disk_full_ = false;
   staged_events_.clear();
   staged_checkpoints_.clear();
+  staged_states_.clear();
   commit_due_ = absl::InfiniteDuration();
   return status;
 }
@@ -269,9 +259,7 @@ v1::Snapshot AgentCore::Snapshot(Instant now) const {
     v1::PingReading& copy = *snapshot.add_pings() = ping;
     copy.set_age_ms(ping.age_ms() + pings_age);
   }
-  for (v1::DeliveryCount& count : delivery_.Counts()) {
-    *snapshot.add_deliveries() = std::move(count);
-  }
+  judge_.Report(&snapshot);
   *snapshot.mutable_log() = counts_;
   for (const auto& [key, count] : findings_) {
     v1::FindingCount& one = *snapshot.add_findings();

@@ -1,7 +1,7 @@
 // The agent without any I/O: what was read goes in, events and frames come out.
 //
-//   lines ─ parse ─▶ analyzers ─▶ findings ┐
-//   readings ─▶ transitions ───────────────┴─▶ outbox ─▶ uplink session
+//   lines ─ parse ─▶ tracker ─▶ analyzers ─▶ findings ┐
+//   readings ─▶ transitions ──────────────────────────┴─▶ outbox ─▶ uplink session
 //
 // Beyond the commit of a chunk's transaction, its lines are never needed again;
 // before it, they are read again after a restart.
@@ -20,7 +20,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "agent/analyze/delivery.h"
+#include "agent/analyze/analyzers.h"
+#include "agent/analyze/mail_judge.h"
 #include "agent/outbox/outbox.h"
 #include "agent/parse/syslog_line.h"
 #include "agent/source/log_chunk.h"
@@ -39,7 +40,8 @@ class AgentCore {
     std::function<void(v1::Heartbeat*)> self;
     // Of log headers that don't name theirs.
     absl::TimeZone log_zone = absl::UTCTimeZone();
-    DeliveryAnalyzer::Options delivery;
+    MessageTracker::Options tracker;
+    AnalyzerOptions analyzers;
   };
 
   // `outbox` and `random` are not owned and must outlive the core.
@@ -89,10 +91,11 @@ class AgentCore {
 
   UplinkSession session_;
   SyslogReader reader_;
-  DeliveryAnalyzer delivery_;
+  MailJudge judge_;
 
   // Not committed yet.
   std::vector<std::string> staged_events_;
+  std::map<std::string, std::string, std::less<>> staged_states_;
   std::map<std::string, std::string, std::less<>> staged_checkpoints_;
   // Source → the last one taken, committed or staged.
   std::map<std::string, std::string, std::less<>> checkpoints_;

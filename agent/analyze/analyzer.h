@@ -5,12 +5,14 @@
 // that of the time.  Belongs to one thread.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/analyze/mail_flow.h"
 #include "mailvane/v1/finding.pb.h"
+#include "mailvane/v1/session.pb.h"
 
 namespace mailvane {
 
@@ -22,31 +24,34 @@ class StateWriter {
   virtual void Erase(absl::string_view piece) = 0;
 };
 
-class Analyzer {
+class Analyzer : public FlowSink {
  public:
-  virtual ~Analyzer() = default;
-
   // Names its state on disk: "delivery".  Never changed.
   virtual absl::string_view name() const = 0;
 
-  // A message was accepted; also told of one that is `reinjected`.
-  virtual void Accept(const MailMessage&) {}
-  virtual void Settle(const RecipientFate&) {}
-  virtual void Try(const ClientAttempt&) {}
   // Log time is now at least this; once a minute of it.
   virtual void Pass(absl::Time) {}
 
   // Findings since the last call.  Asked for after each line, so a finding rests on
   // the line just told, and is named by its place.
-  virtual bool has_findings() const { return false; }
-  virtual std::vector<v1::Finding> TakeFindings() { return {}; }
+  std::vector<v1::Finding> TakeFindings() { return std::exchange(findings_, {}); }
+  bool has_findings() const { return !findings_.empty(); }
+
+  // Adds what it has counted since it was made to what the agent reports.
+  virtual void Report(v1::Snapshot*) const {}
 
   // Puts the pieces that changed since the last call, which is often (at most once a
   // second): what is large has to be cut in pieces.
   virtual void Save(StateWriter*) {}
-  // Gives back each piece once, before anything else.  False: of another version; what
-  // it held is forgotten.
+  // (piece, bytes): gives back each once, before anything else, in the order of names.
+  // False: of another version; what it held is forgotten.
   virtual bool Restore(absl::string_view, absl::string_view) { return true; }
+
+ protected:
+  void Raise(v1::Finding finding) { findings_.push_back(std::move(finding)); }
+
+ private:
+  std::vector<v1::Finding> findings_;
 };
 
 }  // namespace mailvane

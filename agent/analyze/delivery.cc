@@ -38,6 +38,22 @@ constexpr struct {
     {".mimecast.com", "mimecast"},
 };
 
+v1::DeliveryStatus ToWire(DeliveryStatus status) {
+  switch (status) {
+    case DeliveryStatus::kSent:
+      return v1::DELIVERY_STATUS_SENT;
+    case DeliveryStatus::kDeferred:
+      return v1::DELIVERY_STATUS_DEFERRED;
+    case DeliveryStatus::kBounced:
+      return v1::DELIVERY_STATUS_BOUNCED;
+    case DeliveryStatus::kExpired:
+      return v1::DELIVERY_STATUS_EXPIRED;
+    case DeliveryStatus::kNone:
+      break;
+  }
+  return v1::DELIVERY_STATUS_UNSPECIFIED;
+}
+
 int64_t ToMinute(absl::Time time) { return absl::ToUnixSeconds(time) / 60; }
 
 }  // namespace
@@ -64,25 +80,25 @@ DeliveryAnalyzer::Minute& DeliveryAnalyzer::MinuteOf(absl::Time time) {
       [](const Minute& minute, int64_t wanted) { return minute.at < wanted; });
 }
 
-void DeliveryAnalyzer::NoteReason(const DeliverySeen& seen) {
-  std::string reason = Redact(absl::StrCat(seen.dsn, " ", seen.reply), kReasonBytes);
+void DeliveryAnalyzer::NoteReason(const RecipientFate& fate) {
+  std::string reason = Redact(absl::StrCat(fate.dsn, " ", fate.reply), kReasonBytes);
   if (reasons_.size() >= kMostReasons && reasons_.count(reason) == 0) {
     reason = kOtherReasons;
   }
   ++reasons_[reason];
 }
 
-std::optional<v1::Finding> DeliveryAnalyzer::Consume(const DeliverySeen& seen) {
-  ++counts_[{std::string(ProviderOf(seen.relay_host)), seen.status}];
-  const bool is_sent = seen.status == v1::DELIVERY_STATUS_SENT;
-  const bool is_bounced = seen.status == v1::DELIVERY_STATUS_BOUNCED;
+void DeliveryAnalyzer::Settle(const RecipientFate& fate) {
+  if (fate.interim || fate.own_pause) return;
+  const absl::string_view provider = ProviderOf(fate.relay_host);
+  counts_[{std::string(provider), ToWire(fate.status)}] += fate.recipients;
+  const bool is_sent = fate.status == DeliveryStatus::kSent;
+  const bool is_bounced = fate.status == DeliveryStatus::kBounced;
   // What stays here says nothing about how the world takes our mail, and a
   // deferral is not settled yet.
-  if ((!is_sent && !is_bounced) || ProviderOf(seen.relay_host) == "local") {
-    return std::nullopt;
-  }
-  Minute& minute = MinuteOf(seen.time);
-  ++(is_sent ? minute.sent : minute.bounced);
+  if ((!is_sent && !is_bounced) || provider == "local") return;
+  Minute& minute = MinuteOf(fate.time);
+  (is_sent ? minute.sent : minute.bounced) += fate.recipients;
   uint64_t sent = 0;
   uint64_t bounced = 0;
   for (const Minute& each : minutes_) {
@@ -95,25 +111,23 @@ std::optional<v1::Finding> DeliveryAnalyzer::Consume(const DeliverySeen& seen) {
     reasons_.clear();
     first_bounce_ = absl::InfiniteFuture();
   }
-  if (!is_bounced) return std::nullopt;
-  first_bounce_ = std::min(first_bounce_, seen.time);
-  NoteReason(seen);
-  if (bounced < options_.least_bounces || share < options_.least_share) {
-    return std::nullopt;
-  }
-  if (raised_at_ && seen.time - *raised_at_ < options_.again_after) return std::nullopt;
-  raised_at_ = seen.time;
-  return MakeFinding(seen, sent, bounced);
+  if (!is_bounced) return;
+  first_bounce_ = std::min(first_bounce_, fate.time);
+  NoteReason(fate);
+  if (bounced < options_.least_bounces || share < options_.least_share) return;
+  if (raised_at_ && fate.time - *raised_at_ < options_.again_after) return;
+  raised_at_ = fate.time;
+  Raise(MakeFinding(fate, sent, bounced));
 }
 
-v1::Finding DeliveryAnalyzer::MakeFinding(const DeliverySeen& seen, uint64_t sent,
+v1::Finding DeliveryAnalyzer::MakeFinding(const RecipientFate& fate, uint64_t sent,
                                           uint64_t bounced) const {
   v1::Finding finding;
   finding.set_type("bounce_rate");
   finding.set_level(v1::LEVEL_WARNING);
   *finding.mutable_first_seen() =
-      ToProto(std::max(first_bounce_, seen.time - options_.window));
-  *finding.mutable_last_seen() = ToProto(seen.time);
+      ToProto(std::max(first_bounce_, fate.time - options_.window));
+  *finding.mutable_last_seen() = ToProto(fate.time);
   finding.set_messages(bounced);
   finding.add_evidence(absl::StrFormat(
       "%d of %d recipients were refused within %d min (%.0f %%)", bounced, sent + bounced,
@@ -128,15 +142,20 @@ v1::Finding DeliveryAnalyzer::MakeFinding(const DeliverySeen& seen, uint64_t sen
   return finding;
 }
 
-std::vector<v1::DeliveryCount> DeliveryAnalyzer::Counts() const {
-  std::vector<v1::DeliveryCount> counts;
+void DeliveryAnalyzer::Report(v1::Snapshot* snapshot) const {
   for (const auto& [key, count] : counts_) {
-    v1::DeliveryCount& one = counts.emplace_back();
+    v1::DeliveryCount& one = *snapshot->add_deliveries();
     one.set_provider(key.first);
     one.set_status(key.second);
     one.set_count(count);
   }
-  return counts;
+}
+
+void DeliveryAnalyzer::Save(StateWriter* writer) {
+  std::string state = State();
+  if (state == saved_) return;
+  writer->Put("", state);
+  saved_ = std::move(state);
 }
 
 // "1 RAISED FIRST|minute,sent,bounced;…": seconds since 1970, or "-".
@@ -153,7 +172,7 @@ std::string DeliveryAnalyzer::State() const {
   return state;
 }
 
-bool DeliveryAnalyzer::Restore(absl::string_view state) {
+bool DeliveryAnalyzer::Restore(absl::string_view, absl::string_view state) {
   const std::pair<absl::string_view, absl::string_view> halves =
       absl::StrSplit(state, absl::MaxSplits('|', 1));
   const std::vector<absl::string_view> head = absl::StrSplit(halves.first, ' ');

@@ -12,28 +12,15 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/analyze/analyzer.h"
 #include "mailvane/v1/finding.pb.h"
 #include "mailvane/v1/session.pb.h"
 
 namespace mailvane {
 
-// One recipient's outcome, as one log line told it.  The views live for the
-// call.
-struct DeliverySeen {
-  absl::Time time;
-  v1::DeliveryStatus status = v1::DELIVERY_STATUS_UNSPECIFIED;
-  // "mx.example.net", "local", "none".
-  absl::string_view relay_host;
-  absl::string_view dsn;
-  absl::string_view reply;
-  // Names the line: where it stands.
-  absl::string_view line_key;
-};
-
-class DeliveryAnalyzer {
+class DeliveryAnalyzer final : public Analyzer {
  public:
   struct Options {
     // Of log time.
@@ -50,17 +37,11 @@ class DeliveryAnalyzer {
 
   explicit DeliveryAnalyzer(const Options& options) : options_(options) {}
 
-  // Nullopt as a rule.  The finding's event has no key yet: `line_key` of this
-  // call is what it rests on.
-  std::optional<v1::Finding> Consume(const DeliverySeen& seen);
-
-  // Cumulative since this object was made.
-  std::vector<v1::DeliveryCount> Counts() const;
-
-  // What a restart must not forget.
-  std::string State() const;
-  // False: not ours; nothing was changed.
-  bool Restore(absl::string_view state);
+  absl::string_view name() const override { return "delivery"; }
+  void Settle(const RecipientFate& fate) override;
+  void Report(v1::Snapshot* snapshot) const override;
+  void Save(StateWriter* writer) override;
+  bool Restore(absl::string_view piece, absl::string_view state) override;
 
  private:
   struct Minute {
@@ -70,9 +51,10 @@ class DeliveryAnalyzer {
   };
 
   Minute& MinuteOf(absl::Time time);
-  void NoteReason(const DeliverySeen& seen);
-  v1::Finding MakeFinding(const DeliverySeen& seen, uint64_t sent,
+  void NoteReason(const RecipientFate& fate);
+  v1::Finding MakeFinding(const RecipientFate& fate, uint64_t sent,
                           uint64_t bounced) const;
+  std::string State() const;
 
   const Options options_;
   std::map<std::pair<std::string, v1::DeliveryStatus>, uint64_t> counts_;
@@ -82,6 +64,7 @@ class DeliveryAnalyzer {
   // dsn and reply, redacted → bounces; at most kMostReasons, then "other".
   std::map<std::string, uint64_t> reasons_;
   std::optional<absl::Time> raised_at_;
+  std::string saved_;
 };
 
 // From the table of providers by the name of their servers: "microsoft",

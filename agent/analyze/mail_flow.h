@@ -1,8 +1,8 @@
 // What the analyzers are told: messages and what became of them, whichever mail
 // program logged it in however many lines.
 //
-// These are plain values whose views live for the call.  A line that can be read in
-// two ways never gets here.
+// These are plain values whose views live for the call.  Of a line that can be read in
+// two ways comes no more than that it was there: no client, no account.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,9 @@ struct MailMessage {
   absl::Time time;
   MessageOrigin origin = MessageOrigin::kUnknown;
   bool reinjected = false;
+  // One more message received, as the mail program's own statistics count: whatever
+  // has a line that says how it came.  Exim's bounces have, Postfix' have not.
+  bool received = false;
 
   // The account as logged; empty but for kSubmitted.
   absl::string_view account;
@@ -46,14 +49,14 @@ struct MailMessage {
   absl::string_view local_user;
   // In the spelling of the log; empty: not over SMTP, or not known.
   absl::string_view client_ip;
+  absl::string_view from;
+  // Set when `from` is: the null sender is empty, and known.
+  bool has_from = false;
 
   // Only of the moment of acceptance; empty later on, and where the log does not say.
   absl::string_view client_host;
   absl::string_view sasl_method;
   absl::string_view helo;
-  absl::string_view from;
-  // Set when `from` is: the null sender is empty, and known.
-  bool has_from = false;
   absl::string_view message_id;
   std::optional<uint64_t> size;
   // After aliases.
@@ -97,6 +100,9 @@ struct RecipientFate {
   bool forwarded = false;
   // The first deferral of this message (that counts).
   bool first_deferral = false;
+  // Only now is it known that a message which Accept told as `received` was this one,
+  // reinjected: it is one less.
+  bool received_twice = false;
 };
 
 // Something that a client did, or tried to do.
@@ -126,6 +132,16 @@ struct ClientAttempt {
   absl::string_view to;
   absl::string_view dsn;
   absl::string_view reply;
+};
+
+// Whoever is told.
+class FlowSink {
+ public:
+  virtual ~FlowSink() = default;
+  // A message was accepted; also told of one that is `reinjected`.
+  virtual void Accept(const MailMessage&) {}
+  virtual void Settle(const RecipientFate&) {}
+  virtual void Try(const ClientAttempt&) {}
 };
 
 }  // namespace mailvane

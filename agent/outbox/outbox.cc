@@ -164,11 +164,25 @@ absl::Status Outbox::Append(const OutboxTransaction& transaction) {
       if (!status.ok()) return status;
     }
   }
-  absl::Status status = sql->Commit();
+  absl::Status status = ForgetEmptyStates(transaction);
+  if (status.ok()) status = sql->Commit();
   if (!status.ok()) return status;
   // Beyond this point it is on disk.
   next_seq_ = seq;
   bytes_ += added_bytes;
+  return absl::OkStatus();
+}
+
+absl::Status Outbox::ForgetEmptyStates(const OutboxTransaction& transaction) {
+  absl::StatusOr<Statement> forget =
+      db_->Prepare("DELETE FROM state WHERE key = ? AND length(value) = 0");
+  if (!forget.ok()) return forget.status();
+  for (const auto& [name, bytes] : transaction.states) {
+    if (!bytes.empty()) continue;
+    forget->BindText(1, name);
+    absl::Status status = forget->Run();
+    if (!status.ok()) return status;
+  }
   return absl::OkStatus();
 }
 
@@ -244,9 +258,21 @@ absl::StatusOr<std::optional<std::string>> Outbox::Checkpoint(
   return Lookup("checkpoint", source);
 }
 
-absl::StatusOr<std::optional<std::string>> Outbox::State(
-    absl::string_view analyzer) const {
-  return Lookup("state", analyzer);
+absl::StatusOr<std::optional<std::string>> Outbox::State(absl::string_view name) const {
+  return Lookup("state", name);
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> Outbox::States() const {
+  absl::StatusOr<Statement> query =
+      db_->Prepare("SELECT key, value FROM state ORDER BY key");
+  if (!query.ok()) return query.status();
+  std::vector<std::pair<std::string, std::string>> states;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return states;
+    states.emplace_back(query->Blob(0), query->Blob(1));
+  }
 }
 
 absl::Status Outbox::MarkCleanStop() { return SetMeta("clean_stop", "1"); }

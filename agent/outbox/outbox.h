@@ -31,7 +31,7 @@ struct OutboxTransaction {
   std::vector<std::string> events;
   // Source → opaque checkpoint.
   std::vector<std::pair<std::string, std::string>> checkpoints;
-  // Analyzer → opaque state.
+  // Name → opaque state, of which only what changed; no bytes: it is forgotten.
   std::vector<std::pair<std::string, std::string>> states;
 };
 
@@ -83,7 +83,9 @@ class Outbox {
   absl::Status StartNewEpoch();
 
   absl::StatusOr<std::optional<std::string>> Checkpoint(absl::string_view source) const;
-  absl::StatusOr<std::optional<std::string>> State(absl::string_view analyzer) const;
+  absl::StatusOr<std::optional<std::string>> State(absl::string_view name) const;
+  // All of them, in the order of their names.
+  absl::StatusOr<std::vector<std::pair<std::string, std::string>>> States() const;
 
   absl::Status MarkCleanStop();
 
@@ -93,6 +95,7 @@ class Outbox {
 
   absl::Status Load();
   absl::Status Append(const OutboxTransaction& transaction);
+  absl::Status ForgetEmptyStates(const OutboxTransaction& transaction);
   absl::Status SetMeta(absl::string_view key, absl::string_view value);
   absl::StatusOr<std::optional<std::string>> Lookup(absl::string_view table,
                                                     absl::string_view key) const;

@@ -1,0 +1,11 @@
+#include "agent/analyze/analyzers.h"
+
+namespace mailvane {
+
+std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& options) {
+  std::vector<std::unique_ptr<Analyzer>> all;
+  all.push_back(std::make_unique<DeliveryAnalyzer>(options.delivery));
+  return all;
+}
+
+}  // namespace mailvane

@@ -1,0 +1,18 @@
+// Every analyzer there is.  A new one is one file, its test, and one line here.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "agent/analyze/analyzer.h"
+#include "agent/analyze/delivery.h"
+
+namespace mailvane {
+
+struct AnalyzerOptions {
+  DeliveryAnalyzer::Options delivery;
+};
+
+std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& options);
+
+}  // namespace mailvane

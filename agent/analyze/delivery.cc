@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "agent/analyze/redact.h"
+#include "agent/reputation/provider.h"
 #include "platform/proto_time.h"
 
 namespace mailvane {
@@ -17,26 +17,6 @@ constexpr size_t kMostReasons = 32;
 constexpr size_t kReasonBytes = 160;
 constexpr int kReasonsShown = 3;
 constexpr char kOtherReasons[] = "other reasons";
-
-// The names of mail exchangers, by their ends: a recipient's own domain says
-// nothing of who takes its mail.
-constexpr struct {
-  absl::string_view suffix;
-  absl::string_view provider;
-} kProviders[] = {
-    {".protection.outlook.com", "microsoft"},
-    {".olc.protection.outlook.com", "microsoft"},
-    {".hotmail.com", "microsoft"},
-    {".google.com", "google"},
-    {".googlemail.com", "google"},
-    {".yahoodns.net", "yahoo"},
-    {".icloud.com", "apple"},
-    {".gmx.net", "gmx"},
-    {".web.de", "gmx"},
-    {".t-online.de", "t-online"},
-    {".pphosted.com", "proofpoint"},
-    {".mimecast.com", "mimecast"},
-};
 
 v1::DeliveryStatus ToWire(DeliveryStatus status) {
   switch (status) {
@@ -57,15 +37,6 @@ v1::DeliveryStatus ToWire(DeliveryStatus status) {
 int64_t ToMinute(absl::Time time) { return absl::ToUnixSeconds(time) / 60; }
 
 }  // namespace
-
-absl::string_view ProviderOf(absl::string_view relay_host) {
-  // Postfix names its own agents, not hosts, when mail stays here.
-  if (relay_host.empty() || !absl::StrContains(relay_host, '.')) return "local";
-  for (const auto& [suffix, provider] : kProviders) {
-    if (absl::EndsWithIgnoreCase(relay_host, suffix)) return provider;
-  }
-  return "other";
-}
 
 DeliveryAnalyzer::Minute& DeliveryAnalyzer::MinuteOf(absl::Time time) {
   const int64_t window = absl::ToInt64Minutes(options_.window);
@@ -94,9 +65,9 @@ void DeliveryAnalyzer::Settle(const RecipientFate& fate) {
   counts_[{std::string(provider), ToWire(fate.status)}] += fate.recipients;
   const bool is_sent = fate.status == DeliveryStatus::kSent;
   const bool is_bounced = fate.status == DeliveryStatus::kBounced;
-  // What stays here says nothing about how the world takes our mail, and a
-  // deferral is not settled yet.
-  if ((!is_sent && !is_bounced) || provider == "local") return;
+  // What stays here, or never got to a server, says nothing about how the world takes
+  // our mail, and a deferral is not settled yet.
+  if ((!is_sent && !is_bounced) || provider == "local" || provider == "unknown") return;
   Minute& minute = MinuteOf(fate.time);
   (is_sent ? minute.sent : minute.bounced) += fate.recipients;
   uint64_t sent = 0;

@@ -67,8 +67,4 @@ class DeliveryAnalyzer final : public Analyzer {
   std::string saved_;
 };
 
-// From the table of providers by the name of their servers: "microsoft",
-// "google", "local", "other".
-absl::string_view ProviderOf(absl::string_view relay_host);
-
 }  // namespace mailvane

@@ -160,8 +160,8 @@ TEST_F(DeliveryTest, CountsByProviderOfTheServerThatTookIt) {
     got[count.provider() + "/" + v1::DeliveryStatus_Name(count.status())] = count.count();
   }
   EXPECT_EQ(got, (std::map<std::string, uint64_t>{
-                     {"microsoft/DELIVERY_STATUS_SENT", 2},
-                     {"local/DELIVERY_STATUS_DEFERRED", 1},
+                     {"microsoft365/DELIVERY_STATUS_SENT", 2},
+                     {"unknown/DELIVERY_STATUS_DEFERRED", 1},
                  }));
 }
 

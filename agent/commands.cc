@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "agent/classify_command.h"
 #include "agent/parse_command.h"
 #include "platform/clock.h"
 
@@ -36,8 +37,29 @@ Command AddParse(CLI::App* app) {
           }};
 }
 
+Command AddClassify(CLI::App* app) {
+  CLI::App* const command =
+      app->add_subcommand("classify", "Say what remote servers' replies mean");
+  const auto words = std::make_shared<ClassifyWords>();
+  command->footer(
+      "Each line is a reply as a mail log shows it, optionally with the server it came\n"
+      "from and a tab before it.\n\n"
+      "Exit codes: 0, 1 when something could not be read, 2 for words that make no "
+      "sense.\n\n"
+      "Example:\n"
+      "  mailvane-agent parse --json mail.log | jq -r 'select(.reply) |\n"
+      "    [.relay_host, .reply] | @tsv' | mailvane-agent classify");
+  command->add_option("FILE", words->files,
+                      "Replies, plain or gzip; standard input when there are none");
+  command->add_flag("--json", words->json,
+                    "One JSON object a line, as docs/classify.md describes them");
+  return {command, [words] { return RunClassify(*words, STDOUT_FILENO, STDERR_FILENO); }};
+}
+
 }  // namespace
 
-std::vector<Command> AddCommands(CLI::App* app) { return {AddParse(app)}; }
+std::vector<Command> AddCommands(CLI::App* app) {
+  return {AddParse(app), AddClassify(app)};
+}
 
 }  // namespace mailvane

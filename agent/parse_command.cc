@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/civil_time.h"
+#include "agent/command_output.h"
 #include "agent/log_input.h"
 #include "agent/parse/mail.h"
 #include "agent/parse/mail_json.h"
@@ -26,17 +27,6 @@ constexpr size_t kMostDaemons = 100;
 // Whoever waits longer wants to know that something moves.
 constexpr absl::Duration kLongWork = absl::Seconds(2);
 constexpr absl::Duration kProgressPause = absl::Milliseconds(500);
-
-// All of `text`, or an errno.
-int WriteAll(int descriptor, absl::string_view text) {
-  while (!text.empty()) {
-    const ssize_t wrote = write(descriptor, text.data(), text.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return errno;
-    text.remove_prefix(wrote);
-  }
-  return 0;
-}
 
 struct Totals {
   uint64_t lines = 0;

@@ -24,6 +24,8 @@ using absl::string_view;
 constexpr int64_t kMostMemory = 48 << 20;
 // Servers say few different things; what is not remembered is looked at again.
 constexpr size_t kMostRemembered = 4096;
+// A code, an enhanced code, and some words.
+constexpr size_t kLeastBeforeAside = 30;
 constexpr size_t kMostUrl = 300;
 constexpr size_t kMostZone = 100;
 
@@ -104,22 +106,17 @@ string_view WithoutAddress(string_view host) {
 }  // namespace
 
 struct ReplyClassifier::Impl {
-  struct Remembered {
-    // Index of the rule; -1: none.
-    int rule = -1;
-    int code_kind = 0;
-  };
-
   ReplyRules rules;
   std::unique_ptr<RE2::Set> set;
   // Phrase → rule.
   std::vector<int> rule_of;
-  // Provider and what the phrases are compared with → the rule.
+  // Provider and what the phrases are compared with → the rule; -1: none.
   absl::flat_hash_map<std::string, int> remembered;
   std::vector<int> matches;
   std::string subject;
 
   absl::Status Compile();
+  void DropAsides();
   int FindRule(string_view provider, bool has_code);
   bool Applies(const ReplyRule& rule, string_view provider, bool has_code) const;
   void NameZone(const ReplyText& read, ReplyVerdict* verdict) const;
@@ -145,6 +142,16 @@ absl::Status ReplyClassifier::Impl::Compile() {
   }
   if (!set->Compile()) return absl::InvalidArgumentError("too many phrases");
   return absl::OkStatus();
+}
+
+// Each up to the end of its sentence, unless nothing else is said.
+void ReplyClassifier::Impl::DropAsides() {
+  for (const std::string& aside : rules.asides) {
+    const size_t begin = subject.find(aside);
+    if (begin == std::string::npos || begin < kLeastBeforeAside) continue;
+    const size_t end = subject.find(". ", begin);
+    subject.erase(begin, end == std::string::npos ? end : end - begin);
+  }
 }
 
 bool ReplyClassifier::Impl::Applies(const ReplyRule& rule, string_view provider,
@@ -280,6 +287,7 @@ ReplyVerdict ReplyClassifier::Classify(const Reply& reply) {
   const string_view dsn = read.dsn.empty() ? reply.dsn : string_view(read.dsn);
   impl_->subject = read.code == 0 ? "-" : absl::StrCat(read.code);
   absl::StrAppend(&impl_->subject, " ", dsn.empty() ? "-" : dsn, " ", read.words);
+  impl_->DropAsides();
   const int found = impl_->FindRule(verdict.provider, read.code != 0);
   if (read.code != 0) {
     if (read.code / 100 != 2) verdict.temporary = read.code / 100 == 4;

@@ -63,6 +63,7 @@ class Parser {
           std::string(word == "words" ? absl::StripPrefix(rest, "of ") : rest);
       return "";
     }
+    if (word == "aside") return out_.asides.emplace_back(rest), "";
     if (word == "zone") return TakeZone(Fields(rest));
     return TakeRule(Fields(line));
   }

@@ -40,6 +40,8 @@ struct NamedZone {
 struct ReplyRules {
   std::vector<ReplyRule> rules;
   std::vector<NamedZone> zones;
+  // A sentence that begins with one of these explains, and is not looked at.
+  std::vector<std::string> asides;
 };
 
 // InvalidArgument with "line N: what is wrong".

@@ -167,8 +167,9 @@ string_view DsnAt(string_view text) {
 
 // "550" at the start, and no more of a number or word behind it; 0: none.
 int CodeAt(string_view text) {
-  if (text.size() < 3 || text[0] < '2' || text[0] > '5' || text[1] < '0' ||
-      text[1] > '5' || !IsDigit(text[2])) {
+  // Nobody is refused by 1xx or 3xx.
+  if (text.size() < 3 || (text[0] != '2' && text[0] != '4' && text[0] != '5') ||
+      text[1] < '0' || text[1] > '5' || !IsDigit(text[2])) {
     return 0;
   }
   if (text.size() > 3 &&

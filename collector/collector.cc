@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "collector/alert/rule.h"
 #include "platform/file_system.h"
 #include "platform/log.h"
 #include "platform/proto_time.h"
@@ -57,6 +58,18 @@ bool PingsAtAll(const v1::CollectorConfig& config) {
 bool IsBeyondRetry(const absl::Status& status) {
   return status.code() == absl::StatusCode::kInternal ||
          status.code() == absl::StatusCode::kDataLoss;
+}
+
+// Without the subject, which may be somebody's address.
+void LogNotice(const Notice& notice) {
+  const v1::Alert& alert = notice.alert;
+  Log(LogLevel::kWarning,
+      notice.kind == Notice::Kind::kResolve ? "alert resolved" : "alert",
+      {{"rule", alert.rule()},
+       {"severity", Name(alert.severity())},
+       {"system", alert.system()},
+       {"alerts", std::max<uint32_t>(alert.members(), 1)},
+       {"id", alert.id()}});
 }
 
 int ToPollTimeout(absl::Duration until) {
@@ -245,6 +258,9 @@ void Collector::HandleInbox() {
 void Collector::CarryOut(CollectorOutput output) {
   for (const auto& [session, frame] : output.send) gateway_->Send(session, frame);
   for (SessionId session : output.close) gateway_->Close(session);
+  for (const Notice& notice : output.notices) {
+    if (!notice.each) LogNotice(notice);
+  }
   if (output.ticket != 0) writer_->Write(output.ticket, std::move(output.store));
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "collector/incident/drafts.h"
 #include "platform/log.h"
 
@@ -11,6 +12,8 @@ namespace {
 constexpr int kPostsRestored = 20;
 // Waiting for a store that cannot write; the oldest are the least worth.
 constexpr size_t kMostDrafts = 100;
+// What an agent tells is judged at once, but not more often than this.
+constexpr absl::Duration kLookPause = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -19,7 +22,10 @@ CollectorCore::CollectorCore(const v1::Inventory& inventory, const Options& opti
     : options_(options),
       fleet_(inventory, options.fleet, now),
       sessions_(options.sessions, &fleet_, &stats_),
-      seen_at_(now.mono) {
+      seen_at_(now.mono),
+      now_(now),
+      looked_at_(now.mono),
+      listed_(std::make_shared<const std::vector<v1::Alert>>()) {
   stats_.started_at = now.wall;
 }
 
@@ -29,24 +35,40 @@ absl::Status CollectorCore::Restore(Store* store) {
   for (const CommittedRow& row : *committed) sessions_.Restore(row);
   absl::StatusOr<std::vector<SeenRow>> seen = store->LoadSeen();
   if (!seen.ok()) return seen.status();
-  for (const SeenRow& row : *seen) fleet_.Restore(row.agent, row.at, row.version);
+  for (const SeenRow& row : *seen) {
+    fleet_.Restore(row.agent, row.at, row.version, row.first);
+  }
   absl::StatusOr<std::vector<PostRow>> posts = store->LoadPosts(kPostsRestored);
   if (!posts.ok()) return posts.status();
   for (auto row = posts->rbegin(); row != posts->rend(); ++row) {
     fleet_.AddPost({row->id, row->created, row->system, row->title, row->body});
   }
+  absl::StatusOr<std::vector<AlertRow>> alerts = store->LoadAlerts();
+  if (!alerts.ok()) return alerts.status();
+  std::vector<v1::Alert> restored(alerts->size());
+  for (size_t i = 0; i < alerts->size(); ++i) {
+    if (!restored[i].ParseFromString((*alerts)[i].body)) {
+      return absl::DataLossError(
+          absl::StrCat("alert ", (*alerts)[i].id, " in the store is malformed"));
+    }
+  }
+  alerts_.Restore(now_, restored);
+  listed_ = std::make_shared<const std::vector<v1::Alert>>(alerts_.List());
   return absl::OkStatus();
 }
 
 void CollectorCore::Opened(Instant now, SessionId id, absl::string_view peer) {
+  now_ = now;
   sessions_.Opened(now, id, peer);
 }
 
 void CollectorCore::Received(Instant now, SessionId id, const v1::AgentFrame& frame) {
+  now_ = now;
   sessions_.Receive(now, id, frame);
 }
 
 void CollectorCore::ReceivedGarbage(Instant now, SessionId id, absl::string_view why) {
+  now_ = now;
   sessions_.ReceiveGarbage(now, id, why);
 }
 
@@ -54,6 +76,7 @@ void CollectorCore::Closed(SessionId id) { sessions_.Closed(id); }
 
 void CollectorCore::Pinged(Instant now, absl::string_view system,
                            const v1::PingReading& reading) {
+  now_ = now;
   fleet_.Pinged(now, system, reading);
 }
 
@@ -63,13 +86,15 @@ void CollectorCore::SetInventory(Instant now, const v1::Inventory& inventory) {
 }
 
 void CollectorCore::Tick(Instant now) {
+  now_ = now;
+  may_write_ = true;
   sessions_.Tick(now);
   const std::vector<HealthTransition> transitions = fleet_.Tick(now);
   const bool write_all = now.mono - seen_at_ >= options_.seen_interval;
   if (write_all) seen_at_ = now.mono;
   WriteSeen(write_all);
-  if (transitions.empty()) return;
   const FleetSnapshot snapshot = fleet_.Snapshot(now, stats_);
+  LookAt(snapshot);
   for (const HealthTransition& transition : transitions) {
     for (const SystemState& system : snapshot.systems) {
       if (system.id != transition.system) continue;
@@ -86,38 +111,87 @@ void CollectorCore::Drain(absl::Duration spread) {
 
 void CollectorCore::WriteSeen(bool all) {
   for (Seen& seen : fleet_.TakeSeen(all)) {
-    seen_.push_back({std::move(seen.system), seen.at, std::move(seen.version)});
+    seen_.push_back(
+        {std::move(seen.system), seen.at, std::move(seen.version), seen.first});
   }
+}
+
+// What is told of is judged before it is committed, so that event and alert are
+// on disk together or not at all.
+void CollectorCore::JudgeEvents(const std::vector<EventRow>& rows) {
+  for (const EventRow& row : rows) {
+    v1::Event event;
+    if (row.rejected == 0 && event.ParseFromString(row.body)) {
+      alerts_.Told(now_, row.agent, event);
+    }
+  }
+  if (!rows.empty() && now_.mono - looked_at_ >= kLookPause) {
+    LookAt(fleet_.Snapshot(now_, stats_));
+  }
+}
+
+void CollectorCore::LookAt(const FleetSnapshot& fleet) {
+  looked_at_ = now_.mono;
+  AlertInputs inputs{fleet};
+  inputs.store_writes = store_writes_;
+  alerts_.Tick(now_, inputs);
+}
+
+void CollectorCore::TakeAlerts() {
+  AlertChanges changes = alerts_.Take();
+  if (changes.empty()) return;
+  for (const v1::Alert& alert : changes.changed) {
+    alert_rows_[alert.id()] = alert.SerializeAsString();
+  }
+  for (const std::string& id : changes.forgotten) alert_rows_[id] = "";
+  for (Notice& notice : changes.notices) notices_.push_back(std::move(notice));
+  listed_ = std::make_shared<const std::vector<v1::Alert>>(alerts_.List());
 }
 
 CollectorOutput CollectorCore::Take() {
   GatewayOutput gateway = sessions_.Take();
+  JudgeEvents(gateway.store);
+  TakeAlerts();
   CollectorOutput output;
   output.send = std::move(gateway.send);
   output.close = std::move(gateway.close);
   output.store.events = std::move(gateway.store);
   output.store.seen = std::move(seen_);
   seen_.clear();
-  for (const Post& post : drafted_) {
-    output.store.posts.push_back(
-        {0, post.created_at, post.system, post.title, post.body});
+  // With the events, or alone; but a store that fails is not asked without end.
+  if (may_write_ || !output.store.empty()) {
+    for (auto& [id, body] : alert_rows_) {
+      output.store.alerts.push_back({id, std::move(body)});
+    }
+    alert_rows_.clear();
+    for (const Post& post : drafted_) {
+      output.store.posts.push_back(
+          {0, post.created_at, post.system, post.title, post.body});
+    }
   }
   if (!output.store.empty()) {
     output.ticket = next_ticket_++;
-    at_store_.push_back({output.ticket, gateway.ticket, std::move(drafted_)});
+    at_store_.push_back({output.ticket, gateway.ticket, std::move(drafted_),
+                         output.store.alerts, std::move(notices_)});
     drafted_.clear();
+    notices_.clear();
   }
+  output.notices = std::exchange(told_, {});
   return output;
 }
 
 void CollectorCore::Stored(Instant now, uint64_t ticket,
                            const absl::StatusOr<StoreResult>& result) {
+  now_ = now;
   if (at_store_.empty() || at_store_.front().ticket != ticket) {
     Log(LogLevel::kError, "the store answered out of order", {{"ticket", ticket}});
     return;
   }
   AtStore batch = std::move(at_store_.front());
   at_store_.pop_front();
+  store_writes_ = may_write_ = result.ok();
+  // Told once it is on disk; and if it can't be, told all the same.
+  for (Notice& notice : batch.notices) told_.push_back(std::move(notice));
   if (result.ok()) {
     ++stats_.store_commits;
     for (size_t i = 0; i < batch.posts.size() && i < result->post_ids.size(); ++i) {
@@ -127,6 +201,10 @@ void CollectorCore::Stored(Instant now, uint64_t ticket,
   } else {
     ++stats_.store_failures;
     Log(LogLevel::kError, "the store cannot write", {{"why", result.status()}});
+    // What is newer is there already, and stays.
+    for (AlertRow& row : batch.alerts) {
+      alert_rows_.emplace(std::move(row.id), std::move(row.body));
+    }
     // A post is told again when it can be written.
     for (Post& post : batch.posts) drafted_.push_back(std::move(post));
     if (drafted_.size() > kMostDrafts) {
@@ -139,7 +217,10 @@ void CollectorCore::Stored(Instant now, uint64_t ticket,
 
 FleetSnapshot CollectorCore::Snapshot(Instant now) {
   stats_.store_queue_length = at_store_.size();
-  return fleet_.Snapshot(now, stats_);
+  stats_.alerts_refused = alerts_.refused();
+  FleetSnapshot snapshot = fleet_.Snapshot(now, stats_);
+  snapshot.alerts = listed_;
+  return snapshot;
 }
 
 }  // namespace mailvane

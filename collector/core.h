@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "collector/alert/alert_book.h"
 #include "collector/fleet/fleet_state.h"
 #include "collector/gateway/sessions.h"
 #include "collector/store/store.h"
@@ -25,6 +27,9 @@ struct CollectorOutput {
   // As in GatewayOutput.
   std::vector<std::pair<SessionId, v1::CollectorFrame>> send;
   std::vector<SessionId> close;
+  // To be told, in this order.  Each is on disk, unless the store cannot write:
+  // that is worth telling all the same.
+  std::vector<Notice> notices;
   // To be committed in the order of tickets; without a ticket there is nothing.
   StoreBatch store;
   uint64_t ticket = 0;
@@ -69,9 +74,14 @@ class CollectorCore {
     uint64_t ticket = 0;
     uint64_t sessions_ticket = 0;
     std::vector<Post> posts;
+    std::vector<AlertRow> alerts;
+    std::vector<Notice> notices;
   };
 
   void WriteSeen(bool all);
+  void JudgeEvents(const std::vector<EventRow>& rows);
+  void LookAt(const FleetSnapshot& fleet);
+  void TakeAlerts();
 
   const Options options_;
   CollectorStats stats_;
@@ -80,6 +90,17 @@ class CollectorCore {
   std::vector<Post> drafted_;
   std::vector<SeenRow> seen_;
   absl::Duration seen_at_;
+  AlertBook alerts_;
+  // Of the last input; and of the last time when the alerts were looked at.
+  Instant now_;
+  absl::Duration looked_at_;
+  bool store_writes_ = true;  // the last time
+  bool may_write_ = true;     // until the next tick, what no agent waits for
+  // By id, to be written; a later state replaces one that was not written yet.
+  std::map<std::string, std::string> alert_rows_;
+  std::vector<Notice> notices_;  // to be told once their alerts are written
+  std::vector<Notice> told_;     // to be told now
+  std::shared_ptr<const std::vector<v1::Alert>> listed_;
   std::deque<AtStore> at_store_;
   uint64_t next_ticket_ = 1;
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "mailvane/v1/alert.pb.h"
 #include "mailvane/v1/session.pb.h"
 
 namespace mailvane {
@@ -68,7 +69,11 @@ struct SystemState {
   // collector's clock.
   bool connected = false;
   // Absent: never heard.  Kept over a restart of the collector.
+  std::optional<absl::Time> first_seen;
   std::optional<absl::Time> last_seen;
+  // How far its wall clock is ahead of the collector's, as the last heartbeat
+  // said; absent when it did not say.
+  std::optional<absl::Duration> clock_skew;
   std::string agent_version;  // empty: never heard
 
   Health health = Health::kUnknown;
@@ -113,6 +118,7 @@ struct CollectorStats {
   uint64_t store_commits = 0;
   uint64_t store_failures = 0;
   uint64_t store_queue_length = 0;
+  uint64_t alerts_refused = 0;
   absl::Duration store_commit_time;  // sum over store_commits
   absl::Time started_at;
 };
@@ -124,6 +130,10 @@ struct FleetSnapshot {
   std::vector<SystemState> systems;
   // Newest first, at most 20.
   std::vector<Post> posts;
+  // Pending, firing and lately resolved.  Operators alone may see them.
+  // Never null.
+  std::shared_ptr<const std::vector<v1::Alert>> alerts =
+      std::make_shared<const std::vector<v1::Alert>>();
   CollectorStats stats;
 };
 

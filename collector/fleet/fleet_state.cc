@@ -48,7 +48,9 @@ void FleetState::SetInventory(const v1::Inventory& inventory, Instant now) {
     const auto known = old_index.find(system.id());
     if (known != old_index.end()) entry = std::move(before[known->second]);
     SystemState fresh = SystemFromInventory(system);
+    fresh.first_seen = entry.shown.first_seen;
     fresh.last_seen = entry.shown.last_seen;
+    fresh.clock_skew = entry.shown.clock_skew;
     fresh.agent_version = entry.shown.agent_version;
     fresh.connected = entry.shown.connected;
     fresh.ping = entry.shown.ping;
@@ -79,9 +81,10 @@ FleetState::Entry* FleetState::Find(absl::string_view system) {
 }
 
 void FleetState::Restore(absl::string_view system, absl::Time last_seen,
-                         absl::string_view version) {
+                         absl::string_view version, absl::Time first_seen) {
   Entry* entry = Find(system);
   if (entry == nullptr) return;
+  entry->shown.first_seen = first_seen;
   entry->shown.last_seen = entry->seen_taken = last_seen;
   entry->shown.agent_version = std::string(version);
 }
@@ -105,6 +108,15 @@ void FleetState::Beat(Instant now, absl::string_view system) {
   entry->beat_at = entry->heard_at = now.mono;
   entry->back_by.reset();
   entry->shown.last_seen = now.wall;
+  if (!entry->shown.first_seen) entry->shown.first_seen = now.wall;
+}
+
+void FleetState::ToldTime(Instant now, absl::string_view system,
+                          const v1::Clocks& clocks) {
+  Entry* entry = Find(system);
+  if (entry == nullptr) return;
+  entry->shown.clock_skew.reset();
+  if (clocks.has_wall()) entry->shown.clock_skew = FromProto(clocks.wall()) - now.wall;
 }
 
 void FleetState::Measured(Instant now, absl::string_view system, v1::Snapshot snapshot) {
@@ -250,7 +262,8 @@ std::vector<Seen> FleetState::TakeSeen(bool all) {
     if (!shown.last_seen || shown.last_seen == entry.seen_taken) continue;
     if (!all && !turned && entry.seen_taken) continue;
     entry.seen_taken = shown.last_seen;
-    taken.push_back({shown.id, *shown.last_seen, shown.agent_version});
+    taken.push_back({shown.id, *shown.last_seen, shown.agent_version,
+                     shown.first_seen.value_or(*shown.last_seen)});
   }
   return taken;
 }

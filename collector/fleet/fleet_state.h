@@ -37,6 +37,7 @@ struct Seen {
   std::string system;
   absl::Time at;
   std::string version;
+  absl::Time first;
 };
 
 class FleetState {
@@ -59,13 +60,16 @@ class FleetState {
   bool Knows(absl::string_view system) const { return Find(system) != nullptr; }
 
   // Heard before this collector was started.
-  void Restore(absl::string_view system, absl::Time last_seen, absl::string_view version);
+  void Restore(absl::string_view system, absl::Time last_seen, absl::string_view version,
+               absl::Time first_seen = absl::InfinitePast());
   void AddPost(Post post);
 
   // From the agent's sessions; a system that the inventory does not have is
   // ignored.
   void Greeted(Instant now, absl::string_view system, absl::string_view version);
   void Beat(Instant now, absl::string_view system);
+  // What its clocks say: shown, and never asked whether it is alive.
+  void ToldTime(Instant now, absl::string_view system, const v1::Clocks& clocks);
   void Measured(Instant now, absl::string_view system, v1::Snapshot snapshot);
   void SaidGoodbye(Instant now, absl::string_view system, const v1::Goodbye& goodbye);
   void Told(Instant now, absl::string_view system, const v1::Event& event);

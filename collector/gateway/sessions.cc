@@ -89,6 +89,7 @@ void Sessions::Receive(Instant now, SessionId id, const v1::AgentFrame& frame) {
     case v1::AgentFrame::kSnapshot:
       return Snapshot(now, id, session, frame.snapshot());
     case v1::AgentFrame::kHeartbeat:
+      fleet_->ToldTime(now, session.agent, frame.heartbeat().clocks());
       return fleet_->Beat(now, session.agent);
     case v1::AgentFrame::kGoodbye:
       fleet_->SaidGoodbye(now, session.agent, frame.goodbye());
@@ -147,6 +148,7 @@ void Sessions::Hello(Instant now, SessionId id, Session& session,
   }
   Welcome(now, id, session);
   fleet_->Greeted(now, session.agent, hello.version().substr(0, kMostVersion));
+  fleet_->ToldTime(now, session.agent, hello.clocks());
 }
 
 void Sessions::Welcome(Instant now, SessionId id, const Session& session) {

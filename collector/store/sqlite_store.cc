@@ -8,7 +8,7 @@
 namespace mailvane {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 // A duplicate is found by number (a replay) or by key (a log that was read
 // twice, under a new number); either way the row that is there stays.
@@ -28,6 +28,13 @@ CREATE TABLE IF NOT EXISTS posts (
   system TEXT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL);
 )";
 
+// What each version added to the one before; the first makes version 2 of 1.
+constexpr const char* kMigrations[] = {
+    // Whoever was heard by a collector of version 1 has been there for long.
+    "ALTER TABLE seen ADD COLUMN first_us INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE alerts (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;",
+};
+
 constexpr char kInsertEvent[] =
     "INSERT OR IGNORE INTO events (agent, epoch, seq, key, time_us, arrived_us, body, "
     "rejected) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -36,11 +43,28 @@ constexpr char kRaiseCommitted[] =
     "seq = max(seq, excluded.seq)";
 constexpr char kCommitted[] = "SELECT seq FROM committed WHERE agent = ? AND epoch = ?";
 constexpr char kPutSeen[] =
-    "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT (agent) DO UPDATE SET "
+    "INSERT INTO seen (agent, at_us, version, first_us) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (agent) DO UPDATE SET "
     "at_us = excluded.at_us, version = excluded.version WHERE excluded.at_us >= at_us";
+constexpr char kPutAlert[] =
+    "INSERT INTO alerts VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = "
+    "excluded.body";
+constexpr char kForgetAlert[] = "DELETE FROM alerts WHERE id = ?";
 constexpr char kInsertPost[] =
     "INSERT INTO posts (created_us, system, title, body) VALUES (?, ?, ?, ?) "
     "RETURNING id";
+
+// Brings the file's schema up to date, in one transaction.
+absl::Status Migrate(Database* db, int64_t version) {
+  absl::StatusOr<Transaction> sql = Transaction::Begin(db);
+  if (!sql.ok()) return sql.status();
+  absl::Status status = version == 0 ? db->Run(kSchema) : absl::OkStatus();
+  for (int64_t from = std::max<int64_t>(version, 1); from < kSchemaVersion; ++from) {
+    if (status.ok()) status = db->Run(kMigrations[from - 1]);
+  }
+  if (status.ok()) status = db->Run(absl::StrCat("PRAGMA user_version=", kSchemaVersion));
+  return status.ok() ? sql->Commit() : status;
+}
 
 }  // namespace
 
@@ -50,6 +74,8 @@ struct SqliteStore::Statements {
   Statement raise_committed;
   Statement put_seen;
   Statement insert_post;
+  Statement put_alert;
+  Statement forget_alert;
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Database> db, Statements statements)
@@ -69,8 +95,7 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
         absl::StrCat("open ", path, ": made by a newer version (schema ", *version,
                      ", this one reads ", kSchemaVersion, ")"));
   }
-  absl::Status status =
-      (*db)->Run(absl::StrCat(kSchema, "PRAGMA user_version=", kSchemaVersion));
+  absl::Status status = Migrate(db->get(), *version);
   if (!status.ok()) return status;
   absl::StatusOr<Statement> insert_event = (*db)->Prepare(kInsertEvent);
   if (!insert_event.ok()) return insert_event.status();
@@ -82,9 +107,14 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   if (!put_seen.ok()) return put_seen.status();
   absl::StatusOr<Statement> insert_post = (*db)->Prepare(kInsertPost);
   if (!insert_post.ok()) return insert_post.status();
+  absl::StatusOr<Statement> put_alert = (*db)->Prepare(kPutAlert);
+  if (!put_alert.ok()) return put_alert.status();
+  absl::StatusOr<Statement> forget_alert = (*db)->Prepare(kForgetAlert);
+  if (!forget_alert.ok()) return forget_alert.status();
   return std::unique_ptr<SqliteStore>(new SqliteStore(
       *std::move(db), {*std::move(insert_event), *std::move(committed), *std::move(raise),
-                       *std::move(put_seen), *std::move(insert_post)}));
+                       *std::move(put_seen), *std::move(insert_post),
+                       *std::move(put_alert), *std::move(forget_alert)}));
 }
 
 absl::StatusOr<uint64_t> SqliteStore::Committed(const EventRow& row) {
@@ -152,21 +182,22 @@ absl::Status SqliteStore::CommitEvents(const std::vector<EventRow>& events,
   return absl::OkStatus();
 }
 
-absl::StatusOr<StoreResult> SqliteStore::Commit(const StoreBatch& batch) {
-  StoreResult result;
-  absl::StatusOr<Transaction> sql = Transaction::Begin(db_.get());
-  if (!sql.ok()) return sql.status();
-  absl::Status status = CommitEvents(batch.events, &result);
-  if (!status.ok()) return status;
-  for (const SeenRow& row : batch.seen) {
+absl::Status SqliteStore::PutSeen(const std::vector<SeenRow>& seen) {
+  for (const SeenRow& row : seen) {
     Statement& put = statements_->put_seen;
     put.BindText(1, row.agent);
     put.Bind(2, absl::ToUnixMicros(row.at));
     put.BindText(3, row.version);
-    status = put.Run();
+    put.Bind(4, absl::ToUnixMicros(row.first));
+    absl::Status status = put.Run();
     if (!status.ok()) return status;
   }
-  for (const PostRow& row : batch.posts) {
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::InsertPosts(const std::vector<PostRow>& posts,
+                                      StoreResult* result) {
+  for (const PostRow& row : posts) {
     Statement& insert = statements_->insert_post;
     insert.Bind(1, absl::ToUnixMicros(row.created));
     insert.BindText(2, row.system);
@@ -174,11 +205,34 @@ absl::StatusOr<StoreResult> SqliteStore::Commit(const StoreBatch& batch) {
     insert.BindText(4, row.body);
     absl::StatusOr<bool> id = insert.Step();
     if (!id.ok()) return id.status();
-    result.post_ids.push_back(insert.Int(0));
-    status = insert.Run();
+    result->post_ids.push_back(insert.Int(0));
+    absl::Status status = insert.Run();
     if (!status.ok()) return status;
   }
-  status = sql->Commit();
+  return absl::OkStatus();
+}
+
+absl::Status SqliteStore::PutAlerts(const std::vector<AlertRow>& alerts) {
+  for (const AlertRow& row : alerts) {
+    Statement& put =
+        row.body.empty() ? statements_->forget_alert : statements_->put_alert;
+    put.BindText(1, row.id);
+    if (!row.body.empty()) put.BindBlob(2, row.body);
+    absl::Status status = put.Run();
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StoreResult> SqliteStore::Commit(const StoreBatch& batch) {
+  StoreResult result;
+  absl::StatusOr<Transaction> sql = Transaction::Begin(db_.get());
+  if (!sql.ok()) return sql.status();
+  absl::Status status = CommitEvents(batch.events, &result);
+  if (status.ok()) status = PutSeen(batch.seen);
+  if (status.ok()) status = InsertPosts(batch.posts, &result);
+  if (status.ok()) status = PutAlerts(batch.alerts);
+  if (status.ok()) status = sql->Commit();
   if (!status.ok()) return status;
   return result;
 }
@@ -199,7 +253,7 @@ absl::StatusOr<std::vector<CommittedRow>> SqliteStore::LoadCommitted() {
 
 absl::StatusOr<std::vector<SeenRow>> SqliteStore::LoadSeen() {
   absl::StatusOr<Statement> query =
-      db_->Prepare("SELECT agent, at_us, version FROM seen");
+      db_->Prepare("SELECT agent, at_us, version, first_us FROM seen");
   if (!query.ok()) return query.status();
   std::vector<SeenRow> rows;
   while (true) {
@@ -207,7 +261,19 @@ absl::StatusOr<std::vector<SeenRow>> SqliteStore::LoadSeen() {
     if (!row.ok()) return row.status();
     if (!*row) return rows;
     rows.push_back({std::string(query->Text(0)), absl::FromUnixMicros(query->Int(1)),
-                    std::string(query->Text(2))});
+                    std::string(query->Text(2)), absl::FromUnixMicros(query->Int(3))});
+  }
+}
+
+absl::StatusOr<std::vector<AlertRow>> SqliteStore::LoadAlerts() {
+  absl::StatusOr<Statement> query = db_->Prepare("SELECT id, body FROM alerts");
+  if (!query.ok()) return query.status();
+  std::vector<AlertRow> rows;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return rows;
+    rows.push_back({std::string(query->Text(0)), std::string(query->Blob(1))});
   }
 }
 

@@ -21,6 +21,7 @@ class SqliteStore final : public Store {
   absl::StatusOr<StoreResult> Commit(const StoreBatch& batch) override;
   absl::StatusOr<std::vector<CommittedRow>> LoadCommitted() override;
   absl::StatusOr<std::vector<SeenRow>> LoadSeen() override;
+  absl::StatusOr<std::vector<AlertRow>> LoadAlerts() override;
   absl::StatusOr<std::vector<PostRow>> LoadPosts(int limit) override;
   absl::StatusOr<std::vector<EventRow>> LoadEvents(int limit) override;
 
@@ -32,6 +33,9 @@ class SqliteStore final : public Store {
   absl::Status InsertEvent(const EventRow& row, StoreResult* result);
   absl::StatusOr<uint64_t> Committed(const EventRow& row);
   absl::Status RaiseCommitted(const EventRow& row);
+  absl::Status PutSeen(const std::vector<SeenRow>& seen);
+  absl::Status InsertPosts(const std::vector<PostRow>& posts, StoreResult* result);
+  absl::Status PutAlerts(const std::vector<AlertRow>& alerts);
 
   std::unique_ptr<Database> db_;
   // After db_: statements must go before their database.

@@ -37,6 +37,8 @@ struct SeenRow {
   std::string agent;
   absl::Time at;
   std::string version;
+  // When it was heard for the first time; what the store has stays.
+  absl::Time first;
 };
 
 struct PostRow {
@@ -47,12 +49,22 @@ struct PostRow {
   std::string body;
 };
 
+// An alert as it is now, in place of what was there by its id.
+struct AlertRow {
+  std::string id;
+  // Serialized v1::Alert; empty: it is forgotten.
+  std::string body;
+};
+
 struct StoreBatch {
   std::vector<EventRow> events;
   std::vector<SeenRow> seen;
   std::vector<PostRow> posts;
+  std::vector<AlertRow> alerts;
 
-  bool empty() const { return events.empty() && seen.empty() && posts.empty(); }
+  bool empty() const {
+    return events.empty() && seen.empty() && posts.empty() && alerts.empty();
+  }
 };
 
 struct StoreResult {
@@ -79,6 +91,7 @@ class Store {
 
   virtual absl::StatusOr<std::vector<CommittedRow>> LoadCommitted() = 0;
   virtual absl::StatusOr<std::vector<SeenRow>> LoadSeen() = 0;
+  virtual absl::StatusOr<std::vector<AlertRow>> LoadAlerts() = 0;
   // The newest `limit`, newest first.
   virtual absl::StatusOr<std::vector<PostRow>> LoadPosts(int limit) = 0;
   // The newest `limit`, newest first, in the order of arrival.

@@ -66,6 +66,7 @@ void StoreWriter::CommitGroup(std::vector<Item> group) {
     Append(&all.events, std::move(batch.events));
     Append(&all.seen, std::move(batch.seen));
     Append(&all.posts, std::move(batch.posts));
+    Append(&all.alerts, std::move(batch.alerts));
   }
   const absl::Time before = absl::Now();
   const absl::StatusOr<StoreResult> result = store_->Commit(all);

@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "collector/alert/rule.h"
 #include "collector/view/fingerprint.h"
 #include "collector/view/html.h"
 #include "collector/view/vocabulary.h"
 #include "nlohmann/json.hpp"
+#include "platform/proto_time.h"
 
 namespace mailvane {
 namespace {
@@ -285,6 +287,36 @@ std::string RenderV2Maintenances(const FleetSnapshot& fleet,
                                  const PageSettings& settings) {
   return Dump(
       {{"page", Page(fleet, settings)}, {"scheduled_maintenances", Json::array()}});
+}
+
+std::string RenderAlerts(const FleetSnapshot& fleet) {
+  Json alerts = Json::array();
+  for (const v1::Alert& alert : *fleet.alerts) {
+    const Rule* rule = FindRule(alert.rule());
+    const auto time = [](bool is_there, const google::protobuf::Timestamp& at) {
+      return is_there ? Json(Rfc3339(FromProto(at))) : Json(nullptr);
+    };
+    alerts.push_back(
+        {{"id", alert.id()},
+         {"rule", alert.rule()},
+         {"state", Name(alert.state())},
+         {"severity", Name(alert.severity())},
+         {"system", alert.system()},
+         {"subject", Clean(alert.subject())},
+         {"what", rule == nullptr ? "" : std::string(rule->what)},
+         {"detail", Clean(alert.detail())},
+         {"first_step", rule == nullptr ? "" : std::string(rule->first_step)},
+         {"since", time(alert.has_since(), alert.since())},
+         {"fired_at", time(alert.has_fired_at(), alert.fired_at())},
+         {"held_at", time(alert.has_held_at(), alert.held_at())},
+         {"resolved_at", time(alert.has_resolved_at(), alert.resolved_at())},
+         {"flapping", alert.flapping()},
+         {"late", alert.late()},
+         {"silenced_by", alert.silenced_by()},
+         {"storm", alert.folded_into()},
+         {"members", alert.members()}});
+  }
+  return Dump({{"alerts", alerts}});
 }
 
 std::string RenderSystems(const FleetSnapshot& fleet, absl::Time now) {

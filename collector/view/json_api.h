@@ -26,6 +26,9 @@ std::string RenderV2Maintenances(const FleetSnapshot& fleet,
 // 12 of [a-z0-9]: a name's public id, the same for ever.
 std::string PublicId(absl::string_view name);
 
+// /api/v1/alerts: pending, firing and lately resolved ones, silenced ones included.
+std::string RenderAlerts(const FleetSnapshot& fleet);
+
 // /api/v1/systems: everything, hidden systems and reasons included.
 std::string RenderSystems(const FleetSnapshot& fleet, absl::Time now);
 

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "collector/alert/rule.h"
 #include "collector/view/vocabulary.h"
 #include "nlohmann/json.hpp"
 #include "prometheus/collectable.h"
@@ -530,6 +531,24 @@ class CollectorMetrics final : public prometheus::Collectable {
     commits.summary.sample_count = stats.store_commits;
     commits.summary.sample_sum = absl::ToDoubleSeconds(stats.store_commit_time);
     families.back().metric.push_back(std::move(commits));
+
+    family(
+        "mailvane_collector_alerts", prometheus::MetricType::Gauge,
+        "Alerts of the collector's own rules that fire, silenced ones included; a rise "
+        "is a new one.");
+    std::map<std::string, double> firing;
+    for (const Rule& rule : ShippedRules()) firing.emplace(rule.name, 0);
+    for (const v1::Alert& alert : *fleet_.alerts) {
+      const bool counts =
+          alert.state() == v1::Alert::STATE_FIRING && alert.members() == 0;
+      const auto rule = firing.find(alert.rule());
+      if (counts && rule != firing.end()) ++rule->second;
+    }
+    for (const auto& [rule, count] : firing) sample(count, {{"rule", rule}});
+    counter("mailvane_collector_alerts_refused_total",
+            "Alerts that found no room; growth means that more is wrong than anybody can "
+            "read.",
+            stats.alerts_refused);
 
     gauge("process_start_time_seconds", "When the process began; a change is a restart.",
           Seconds(stats.started_at));

@@ -109,6 +109,8 @@ std::string LandingPage(const ViewContext& context) {
       << "<li><a href=\"/api/v1/http_sd\">/api/v1/http_sd</a>: targets for "
          "Prometheus</li>\n"
       << "<li><a href=\"/api/v1/systems\">/api/v1/systems</a>: all that is known, as "
+      << "JSON</li>\n<li><a href=\"/api/v1/alerts\">/api/v1/alerts</a>: what is wrong, "
+         "as "
       << "JSON</li>\n<li><a href=\"/-/healthy\">/-/healthy</a></li>\n"
       << "<li><a href=\"/-/ready\">/-/ready</a></li>\n</ul>\n";
   if (context.fleet != nullptr) {
@@ -142,7 +144,7 @@ HttpResponse OperatorRoutes(const HttpRequest& request, const ViewContext& conte
   const absl::string_view agent = Between(path, "/agents/", "/metrics");
   const bool known = path == "/metrics" || path == "/metrics/agents" ||
                      path == "/api/v1/http_sd" || path == "/api/v1/systems" ||
-                     !agent.empty();
+                     path == "/api/v1/alerts" || !agent.empty();
   if (!known) return Plain(404, "not found\n");
   if (context.fleet == nullptr) return not_ready();
 
@@ -162,6 +164,7 @@ HttpResponse OperatorRoutes(const HttpRequest& request, const ViewContext& conte
   }
   if (path == "/api/v1/systems")
     return Fresh(kJsonType, RenderSystems(fleet, context.now));
+  if (path == "/api/v1/alerts") return Fresh(kJsonType, RenderAlerts(fleet));
   return AgentMetrics(fleet, agent, request, context.now);
 }
 

@@ -30,7 +30,7 @@ struct ViewContext {
 };
 
 // /, /metrics, /metrics/agents, /agents/<id>/metrics, /api/v1/http_sd,
-// /api/v1/systems, /-/healthy, /-/ready.  Shows hidden systems, too.
+// /api/v1/systems, /api/v1/alerts, /-/healthy, /-/ready.  Shows hidden systems, too.
 HttpResponse OperatorRoutes(const HttpRequest& request, const ViewContext& context);
 
 // /, /systems/<id>, /posts/<number>, /feed.atom, /feed.rss and the same two below

@@ -61,12 +61,22 @@ class CollectorCoreTest : public testing::Test {
         core_->Closed(id);
         live_.erase(id);
       }
+      for (const Notice& notice : output.notices) {
+        if (!notice.each) told_.push_back(notice.alert.rule());
+      }
       if (output.ticket == 0) return;
       core_->Stored(now_, output.ticket,
                     store_fails_ ? absl::ResourceExhaustedError("disk full")
                                  : store_->Commit(output.store));
       if (store_fails_) return;
     }
+  }
+
+  v1::Alert Alert(const std::string& rule) {
+    for (const v1::Alert& alert : *core_->Snapshot(now_).alerts) {
+      if (alert.rule() == rule) return alert;
+    }
+    return v1::Alert();
   }
 
   static v1::AgentFrame Heartbeat() {
@@ -154,6 +164,7 @@ class CollectorCoreTest : public testing::Test {
   std::unique_ptr<CollectorCore> core_;
   std::vector<std::pair<SessionId, v1::CollectorFrame>> sent_;
   std::set<SessionId> live_;
+  std::vector<std::string> told_;  // rules, as people were told of them
   SessionId next_session_ = 1;
   uint64_t revision_ = 0;
   bool store_fails_ = false;
@@ -292,6 +303,62 @@ TEST_F(CollectorCoreTest, RemembersOverItsOwnDeathWhatItMust) {
   sent_.clear();
   Connect("NC027");
   EXPECT_EQ(sent_[0].second.welcome().resume_after_seq(), 1u);
+}
+
+TEST_F(CollectorCoreTest, AFindingAndItsAlertAreOnDiskTogetherOrNotAtAll) {
+  const SessionId id = Connect("NC027");
+  Run(absl::Seconds(1));
+  Say(id, Batch(1, 'a'));
+  const CollectorOutput output = core_->Take();
+  ASSERT_THAT(output.store.events, SizeIs(1));
+  bool has_alert = false;
+  for (const AlertRow& row : output.store.alerts) {
+    v1::Alert alert;
+    ASSERT_TRUE(alert.ParseFromString(row.body));
+    has_alert = has_alert || alert.rule() == "bounce_rate";
+  }
+  EXPECT_TRUE(has_alert);
+  core_->Stored(now_, output.ticket, store_->Commit(output.store));
+  // Killed before anybody was told, and started again: it is told.
+  live_.clear();
+  Start();
+  EXPECT_THAT(told_, testing::Not(testing::Contains("bounce_rate")));
+  Run(absl::Minutes(1));
+  EXPECT_EQ(Alert("bounce_rate").state(), v1::Alert::STATE_FIRING);
+  EXPECT_THAT(told_, testing::Contains("bounce_rate"));
+}
+
+TEST_F(CollectorCoreTest, AStoreThatCannotWriteIsToldAllTheSame) {
+  Run(absl::Seconds(2));
+  told_.clear();
+  store_fails_ = true;
+  Connect("NC027");
+  Run(absl::Minutes(3));
+  EXPECT_THAT(told_, testing::Contains("store_failing"));
+  store_fails_ = false;
+  Run(absl::Minutes(5));
+  EXPECT_EQ(Alert("store_failing").state(), v1::Alert::STATE_RESOLVED);
+  live_.clear();
+  Start();
+  Run(absl::Seconds(1));
+  EXPECT_EQ(Alert("store_failing").state(), v1::Alert::STATE_RESOLVED)
+      << "and is remembered once the store can write";
+}
+
+TEST_F(CollectorCoreTest, AClockThatIsWrongIsSeen) {
+  const SessionId id = Connect("NC027");
+  for (int i = 0; i < 340; ++i) {
+    v1::AgentFrame beat = Heartbeat();
+    *beat.mutable_heartbeat()->mutable_clocks()->mutable_wall() =
+        ToProto(now_.wall + absl::Hours(1));
+    Say(id, beat);
+    core_->Tick(now_);
+    Pump();
+    now_.mono += absl::Seconds(1);
+    now_.wall += absl::Seconds(1);
+  }
+  EXPECT_EQ(Alert("clock_skew").detail(), "Its clock is 3600 s ahead.");
+  EXPECT_THAT(told_, testing::Contains("clock_skew"));
 }
 
 TEST_F(CollectorCoreTest, AnInventoryThatChangesIsToldToTheAgents) {

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "collector/store/store_writer.h"
 #include "platform/mutex.h"
+#include "platform/sqlite.h"
 #include "tests/status_matchers.h"
 
 namespace mailvane {
@@ -70,6 +71,67 @@ TEST_F(SqliteStoreTest, RemembersOverARestart) {
   ASSERT_THAT(*events, SizeIs(2));
   EXPECT_EQ((*events)[0].agent, "NC036") << "newest first";
   EXPECT_EQ((*events)[1].body, "body of b");
+}
+
+TEST_F(SqliteStoreTest, KeepsAlertsAsTheyAreAndForgetsThem) {
+  StoreBatch batch;
+  batch.alerts = {{"a", "pending"}, {"b", "firing"}, {"a", "firing, too"}};
+  ASSERT_OK(store_->Commit(batch));
+  batch.alerts = {{"b", ""}};
+  ASSERT_OK(store_->Commit(batch));
+  Open();
+  auto alerts = store_->LoadAlerts();
+  ASSERT_OK(alerts);
+  ASSERT_THAT(*alerts, SizeIs(1));
+  EXPECT_EQ((*alerts)[0].body, "firing, too");
+}
+
+TEST_F(SqliteStoreTest, WhenAnAgentWasHeardFirstStays) {
+  StoreBatch batch;
+  batch.seen = {{"NC027", absl::FromUnixSeconds(5), "0.1", absl::FromUnixSeconds(4)}};
+  ASSERT_OK(store_->Commit(batch));
+  batch.seen = {{"NC027", absl::FromUnixSeconds(9), "0.1", absl::FromUnixSeconds(8)}};
+  ASSERT_OK(store_->Commit(batch));
+  auto seen = store_->LoadSeen();
+  ASSERT_OK(seen);
+  EXPECT_EQ((*seen)[0].at, absl::FromUnixSeconds(9));
+  EXPECT_EQ((*seen)[0].first, absl::FromUnixSeconds(4));
+}
+
+// What a collector of schema 1 left behind.
+TEST_F(SqliteStoreTest, BringsAnOlderFileUpToDate) {
+  store_.reset();
+  for (const char* suffix : {"", "-wal", "-shm"}) std::remove((path_ + suffix).c_str());
+  {
+    auto db = Database::Open(path_);
+    ASSERT_OK(db);
+    ASSERT_OK((*db)->Run(
+        "CREATE TABLE committed (agent TEXT NOT NULL, epoch BLOB NOT NULL, seq INTEGER "
+        "NOT NULL, PRIMARY KEY (agent, epoch)) WITHOUT ROWID;"
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, agent TEXT NOT NULL, epoch BLOB "
+        "NOT "
+        "NULL, seq INTEGER NOT NULL, key BLOB NOT NULL, time_us INTEGER NOT NULL, "
+        "arrived_us INTEGER NOT NULL, body BLOB NOT NULL, rejected INTEGER NOT NULL, "
+        "UNIQUE (agent, epoch, seq), UNIQUE (agent, key));"
+        "CREATE TABLE seen (agent TEXT PRIMARY KEY, at_us INTEGER NOT NULL, version TEXT "
+        "NOT NULL) WITHOUT ROWID;"
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY AUTOINCREMENT, created_us INTEGER "
+        "NOT "
+        "NULL, system TEXT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL);"
+        "INSERT INTO seen VALUES ('NC027', 5000000, '0.1');"
+        "PRAGMA user_version=1"));
+  }
+  Open();
+  auto seen = store_->LoadSeen();
+  ASSERT_OK(seen);
+  EXPECT_EQ((*seen)[0].at, absl::FromUnixSeconds(5));
+  EXPECT_LT((*seen)[0].first, absl::FromUnixSeconds(5)) << "it has been there for long";
+  StoreBatch batch;
+  batch.alerts = {{"a", "firing"}};
+  batch.events = {Row(1, "a")};
+  ASSERT_OK(store_->Commit(batch));
+  Open();
+  EXPECT_THAT(*store_->LoadAlerts(), SizeIs(1));
 }
 
 TEST_F(SqliteStoreTest, AReplayIsStoredOnceByItsNumberAndByItsKey) {

@@ -17,6 +17,7 @@
 #include "agent/parse/mail.h"
 #include "agent/parse/mail_json.h"
 #include "platform/program.h"
+#include "platform/write_all.h"
 
 namespace mailvane {
 namespace {

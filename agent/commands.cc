@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "agent/blocklist_command.h"
 #include "agent/classify_command.h"
 #include "agent/parse_command.h"
 #include "platform/clock.h"
@@ -56,10 +57,44 @@ Command AddClassify(CLI::App* app) {
   return {command, [words] { return RunClassify(*words, STDOUT_FILENO, STDERR_FILENO); }};
 }
 
+Command AddBlocklist(CLI::App* app) {
+  CLI::App* const command = app->add_subcommand(
+      "blocklist", "Ask the DNS blocklists about addresses and domains");
+  const auto words = std::make_shared<BlocklistWords>();
+  command->footer(
+      "Exit codes: 0 nothing is listed, 3 something is, 1 nothing could be told, 2 for "
+      "words\nthat make no sense, 75 the resolver does not answer.\n\n"
+      "Example:\n"
+      "  mailvane-agent blocklist 198.51.100.7 2001:db8::25 example.net");
+  command->add_option("IP", words->subjects,
+                      "Addresses and domains; this host's public addresses when there "
+                      "are none");
+  command->add_option("--zone", words->zones, "Only this list; may be repeated")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--resolver", words->resolvers,
+                   "Whom to ask, as 127.0.0.1 or [::1]:5300; else /etc/resolv.conf's")
+      ->allow_extra_args(false);
+  command->add_option("--catalogue", words->catalogue,
+                      "A file in place of the catalogue of lists that is built in");
+  command
+      ->add_option("--key", words->keys,
+                   "ZONE=FILE: the file has the key of a list that needs one")
+      ->allow_extra_args(false);
+  command->add_option("--timeout", words->timeout_seconds, "For each answer, in seconds")
+      ->capture_default_str();
+  command->add_flag("--json", words->json,
+                    "One JSON object a line, as docs/blocklist.md describes them");
+  command->add_flag("--all", words->all, "Name each clean list, too");
+  return {command, [words] {
+            return RunBlocklist(*words, SystemClock(), STDOUT_FILENO, STDERR_FILENO);
+          }};
+}
+
 }  // namespace
 
 std::vector<Command> AddCommands(CLI::App* app) {
-  return {AddParse(app), AddClassify(app)};
+  return {AddParse(app), AddClassify(app), AddBlocklist(app)};
 }
 
 }  // namespace mailvane

@@ -6,11 +6,13 @@
 
 #include "agent/analyze/analyzer.h"
 #include "agent/analyze/delivery.h"
+#include "agent/reputation/provider_block.h"
 
 namespace mailvane {
 
 struct AnalyzerOptions {
   DeliveryAnalyzer::Options delivery;
+  ProviderBlockAnalyzer::Options provider_block;
 };
 
 std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& options);

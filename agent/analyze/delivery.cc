@@ -61,9 +61,11 @@ void DeliveryAnalyzer::NoteReason(const RecipientFate& fate) {
 
 void DeliveryAnalyzer::Settle(const RecipientFate& fate) {
   if (fate.interim || fate.own_pause) return;
-  const absl::string_view provider = ProviderOf(fate.relay_host);
-  counts_[{std::string(provider), ToWire(fate.status)}] += fate.recipients;
   const bool is_sent = fate.status == DeliveryStatus::kSent;
+  // Exim names no server where it delivered to a mailbox of its own.
+  const absl::string_view provider =
+      is_sent && fate.relay_host.empty() ? "local" : ProviderOf(fate.relay_host);
+  counts_[{std::string(provider), ToWire(fate.status)}] += fate.recipients;
   const bool is_bounced = fate.status == DeliveryStatus::kBounced;
   // What stays here, or never got to a server, says nothing about how the world takes
   // our mail, and a deferral is not settled yet.

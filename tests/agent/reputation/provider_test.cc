@@ -61,7 +61,7 @@ TEST(Provider, NamesAreLabels) {
   for (const absl::string_view name : names) {
     for (const char c : name) {
       EXPECT_TRUE(absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' ||
-                  c == '.')
+                  c == '_')
           << name;
     }
   }

@@ -2,21 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "platform/write_all.h"
 
 namespace mailvane {
-
-int WriteAll(int descriptor, absl::string_view text) {
-  while (!text.empty()) {
-    const ssize_t wrote = write(descriptor, text.data(), text.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return errno;
-    text.remove_prefix(wrote);
-  }
-  return 0;
-}
 
 void CommandOutput::Flush() {
   if (text_.empty() || stopped_) return;

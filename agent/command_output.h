@@ -9,9 +9,6 @@
 
 namespace mailvane {
 
-// All of `text`, or an errno.
-int WriteAll(int descriptor, absl::string_view text);
-
 class CommandOutput {
  public:
   CommandOutput(int output, int errors) : output_(output), errors_(errors) {}

@@ -12,7 +12,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/civil_time.h"
-#include "agent/command_output.h"
 #include "agent/log_input.h"
 #include "agent/parse/mail.h"
 #include "agent/parse/mail_json.h"

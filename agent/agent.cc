@@ -240,7 +240,7 @@ absl::Status Agent::PassLog(Instant now) {
   }
   if (problem.ok()) {
     absl::StatusOr<LogChunk> chunk =
-        journal_ != nullptr ? journal_->Read() : log_file_->Read(now);
+        journal_ != nullptr ? journal_->Read(now) : log_file_->Read(now);
     problem = chunk.status();
     if (chunk.ok()) {
       log_read_at_ = now.mono;

@@ -26,8 +26,8 @@ std::string RotationHabit::Describe() const {
                       written_amid > 0 ? ", written amid" : "");
 }
 
-RotatingLog::RotatingLog(FakeFileSystem* files, RotationHabit habit)
-    : files_(files), habit_(habit) {
+RotatingLog::RotatingLog(FakeFileSystem* files, RotationHabit habit, LineMaker line)
+    : files_(files), habit_(habit), line_(std::move(line)) {
   NewLive();
   writer_ = files_->Get(live_);
 }
@@ -51,6 +51,10 @@ void RotatingLog::NewLive() {
   if (habit_.kind == RotationHabit::Kind::kSymlink) files_->Link(kPath, live_);
 }
 
+std::string RotatingLog::Line(int64_t number, size_t filling) {
+  return absl::StrCat("N ", number, " ", std::string(filling, 'x'), " .");
+}
+
 int64_t RotatingLog::NumberIn(absl::string_view line) {
   const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
   int64_t number = 0;
@@ -61,16 +65,14 @@ int64_t RotatingLog::NumberIn(absl::string_view line) {
 
 void RotatingLog::Write(size_t filling) {
   const std::string line =
-      half_.empty() ? absl::StrCat("N ", next_, " ", std::string(filling, 'x'), " .\n")
-                    : absl::StrCat(std::exchange(half_, ""), "\n");
-  files_->Append(writer_, line);
+      half_.empty() ? line_(next_, filling) : std::exchange(half_, "");
+  files_->Append(writer_, line + "\n");
   lines_[writer_.get()].insert(next_++);
 }
 
 void RotatingLog::WriteHalf(size_t filling, size_t bytes) {
   if (!half_.empty()) return;
-  const std::string line =
-      absl::StrCat("N ", next_, " ", std::string(filling, 'x'), " .");
+  const std::string line = line_(next_, filling);
   bytes = std::min(std::max<size_t>(bytes, 1), line.size() - 1);
   files_->Append(writer_, line.substr(0, bytes));
   half_ = line.substr(bytes);

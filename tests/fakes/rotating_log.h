@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -32,17 +33,20 @@ struct RotationHabit {
 
 class RotatingLog {
  public:
+  // A line, without its newline, for a number and so many bytes of filling.
+  using LineMaker = std::function<std::string(int64_t, size_t)>;
+
   static constexpr char kPath[] = "/var/log/mail.log";
   // For Kind::kDated.
   static constexpr char kDatedPath[] = "/var/log/exim/mainlog-%D";
 
   // Starts with an empty log.  `files` is not owned and must outlive this.
-  RotatingLog(FakeFileSystem* files, RotationHabit habit);
+  RotatingLog(FakeFileSystem* files, RotationHabit habit, LineMaker line = Line);
 
   // What a LogFile is to be given.
   std::string path() const;
 
-  // "N 17 xxx .", `filling` bytes of x; completes a half line that was begun.
+  // The next line; completes a half one that was begun.
   void Write(size_t filling);
   // The first `bytes` of the next line; nothing while one is begun.
   void WriteHalf(size_t filling, size_t bytes);
@@ -63,7 +67,9 @@ class RotatingLog {
   const RotationHabit& habit() const { return habit_; }
   int truncations() const { return truncations_; }
 
-  // The number in a whole line; 0 for what is none.
+  // "N 17 xxx ."
+  static std::string Line(int64_t number, size_t filling);
+  // The number in such a line if it is whole; 0 for what is none.
   static int64_t NumberIn(absl::string_view line);
 
  private:
@@ -75,6 +81,7 @@ class RotatingLog {
 
   FakeFileSystem* const files_;
   const RotationHabit habit_;
+  const LineMaker line_;
   FakeFileSystem::Handle writer_;
   int64_t next_ = 1;
   std::string half_;

@@ -91,10 +91,12 @@ absl::Status AgentCore::Commit(Instant now) {
 void AgentCore::TakeLine(Instant now, absl::string_view source, const LogChunk& chunk,
                          const LogLine& line) {
   counts_.set_lines(counts_.lines() + 1);
-  const std::optional<SyslogLine> syslog =
+  std::optional<SyslogLine> syslog =
       line.time ? reader_.ParseTagged(line.text, *line.time, line.host)
                 : reader_.Parse(line.text, now.wall);
   if (!syslog) return counts_.set_unparsed(counts_.unparsed() + 1);
+  // What is counted from now on must not be counted for a year that has not come.
+  if (syslog->clock_suspect) syslog->time = last_line_at_.value_or(now.wall);
   last_line_at_ = syslog->time;
   if (const std::optional<uint64_t> dropped = LinesDropped(*syslog)) {
     LogLoss loss;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/analyze/content_key.h"
 #include "agent/analyze/redact.h"
+#include "agent/parse/dropped_lines.h"
 #include "agent/parse/mail.h"
 #include "agent/parse/mail_line.h"
 #include "platform/log.h"
@@ -70,7 +71,7 @@ absl::Status AgentCore::Start(Instant now) {
 
 absl::Status AgentCore::TakeLog(Instant now, absl::string_view source,
                                 const LogChunk& chunk) {
-  for (const LogLoss& loss : chunk.losses) TakeLoss(now, source, chunk, loss);
+  for (const LogLoss& loss : chunk.losses) TakeLoss(now, source, loss);
   for (const LogLine& line : chunk.lines) TakeLine(now, source, chunk, line);
   std::string& checkpoint = checkpoints_[std::string(source)];
   // A log at rest must not keep the disk awake.
@@ -87,14 +88,23 @@ absl::Status AgentCore::Commit(Instant now) {
   return now.mono >= commit_due_ ? Flush(now) : absl::OkStatus();
 }
 
-void AgentCore::TakeLine(Instant now, absl::string_view, const LogChunk& chunk,
+void AgentCore::TakeLine(Instant now, absl::string_view source, const LogChunk& chunk,
                          const LogLine& line) {
   counts_.set_lines(counts_.lines() + 1);
-  const std::optional<SyslogLine> syslog =
+  std::optional<SyslogLine> syslog =
       line.time ? reader_.ParseTagged(line.text, *line.time, line.host)
                 : reader_.Parse(line.text, now.wall);
   if (!syslog) return counts_.set_unparsed(counts_.unparsed() + 1);
+  // What is counted from now on must not be counted for a year that has not come.
+  if (syslog->clock_suspect) syslog->time = last_line_at_.value_or(now.wall);
   last_line_at_ = syslog->time;
+  if (const std::optional<uint64_t> dropped = LinesDropped(*syslog)) {
+    LogLoss loss;
+    loss.cause = v1::LossRecord::CAUSE_RATE_LIMITED;
+    loss.lines = dropped;
+    loss.file_key = LineKey(chunk, line);
+    return TakeLoss(now, source, loss);
+  }
   const std::optional<MailLine> mail = ParseMail(*syslog);
   if (!mail) return counts_.set_unparsed(counts_.unparsed() + 1);
   if (mail->ambiguous) {
@@ -131,8 +141,7 @@ void AgentCore::StageFinding(v1::Finding finding, absl::string_view line_key) {
   session_.SnapshotChanged();
 }
 
-void AgentCore::TakeLoss(Instant now, absl::string_view source, const LogChunk& chunk,
-                         const LogLoss& loss) {
+void AgentCore::TakeLoss(Instant now, absl::string_view source, const LogLoss& loss) {
   v1::Event event;
   *event.mutable_time() = ToProto(now.wall);
   v1::LossRecord& record = *event.mutable_loss();
@@ -141,15 +150,18 @@ void AgentCore::TakeLoss(Instant now, absl::string_view source, const LogChunk& 
   if (loss.bytes) record.set_bytes(*loss.bytes);
   if (loss.from_offset) record.set_from_offset(*loss.from_offset);
   if (last_line_at_) *record.mutable_after() = ToProto(*last_line_at_);
+  if (loss.lines) record.set_lines(*loss.lines);
   // A place in a file can be lost once; where none is known, each is its own.
-  event.set_key(loss.from_offset ? ContentKey({options_.session.agent_id, "loss",
-                                               absl::StrCat(loss.cause), chunk.file_key,
-                                               absl::StrCat(*loss.from_offset)})
-                                 : random_->Bytes(16));
+  event.set_key(loss.file_key.empty()
+                    ? random_->Bytes(16)
+                    : ContentKey({options_.session.agent_id, "loss",
+                                  absl::StrCat(loss.cause), loss.file_key,
+                                  absl::StrCat(loss.from_offset.value_or(0))}));
   Log(LogLevel::kError, "a part of the log is lost",
       {{"source", source},
        {"cause", v1::LossRecord::Cause_Name(loss.cause)},
-       {"bytes", loss.bytes ? absl::StrCat(*loss.bytes) : "unknown"}});
+       {"bytes", loss.bytes ? absl::StrCat(*loss.bytes) : "unknown"},
+       {"lines", loss.lines ? absl::StrCat(*loss.lines) : "unknown"}});
   Stage(event);
 }
 

@@ -77,8 +77,7 @@ class AgentCore {
  private:
   void TakeLine(Instant now, absl::string_view source, const LogChunk& chunk,
                 const LogLine& line);
-  void TakeLoss(Instant now, absl::string_view source, const LogChunk& chunk,
-                const LogLoss& loss);
+  void TakeLoss(Instant now, absl::string_view source, const LogLoss& loss);
   void StageFinding(v1::Finding finding, absl::string_view line_key);
   void Stage(const v1::Event& event);
   absl::Status Flush(Instant now);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/civil_time.h"
 #include "agent/log_input.h"
+#include "agent/parse/journal_export.h"
 #include "agent/parse/mail.h"
 #include "agent/parse/mail_json.h"
 #include "platform/program.h"
@@ -61,11 +62,11 @@ class Parse {
   int Run() {
     std::vector<std::string> files = words_.files;
     if (files.empty()) files = {"-"};
-    SyslogReader reader(zone_);
+    SyslogReader reader(zone_, /*past_only=*/!words_.year);
     for (const std::string& file : files) {
       if (stopped_) break;
       // Files in a row need not be one log, unless their first year was given.
-      if (!words_.year) reader = SyslogReader(zone_);
+      if (!words_.year) reader = SyslogReader(zone_, /*past_only=*/true);
       ReadFile(file, &reader);
     }
     words_.json ? AppendJsonTotals() : AppendTotals();
@@ -97,7 +98,9 @@ class Parse {
 
   void TakeLine(absl::string_view place, uint64_t number, absl::string_view text,
                 SyslogReader* reader) {
-    const std::optional<SyslogLine> header = reader->Parse(text, now_);
+    const std::optional<SyslogLine> header = !text.empty() && text[0] == '{'
+                                                 ? journal_.Parse(text, reader)
+                                                 : reader->Parse(text, now_);
     if (!header) {
       ++totals_.unparsed;
       return;
@@ -223,6 +226,7 @@ class Parse {
   const Instant started_;
   absl::Time now_;
 
+  JournalExport journal_;
   Totals totals_;
   std::string out_;
   bool titled_ = false;

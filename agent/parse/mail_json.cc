@@ -187,6 +187,7 @@ void AppendMailJson(string_view place, uint64_t number, const SyslogLine& header
   out->push_back('"');
   absl::StrAppend(out, MailKindName(line.kind));
   out->push_back('"');
+  if (header.clock_suspect) Word("clock_suspect", "true", out);
   if (line.ambiguous) Word("ambiguous", "true", out);
   if (line.kind == MailKind::kReject) {
     Word("enforced", line.enforced ? "true" : "false", out);
@@ -258,7 +259,8 @@ void AppendMailRow(absl::TimeZone zone, const SyslogLine& header, const MailLine
 std::vector<string_view> MailJsonFields() {
   std::vector<string_view> names = {"file",      "line",     "time",      "host",
                                     "program",   "service",  "daemon",    "kind",
-                                    "ambiguous", "enforced", "own_pause", "status"};
+                                    "clock_suspect", "ambiguous", "enforced", "own_pause",
+                                    "status"};
   for (const TextField& field : kTexts) names.push_back(field.name);
   for (string_view name :
        {"notice_queue_id", "orig_queue_id", "null_sender", "client_port", "relay_port",

@@ -7,6 +7,11 @@
 namespace mailvane {
 namespace {
 
+// The zone may be wrong, on one side or the other.
+constexpr absl::Duration kClocksDiffer = absl::Hours(24);
+constexpr absl::Duration kFuture = absl::Minutes(15);
+constexpr absl::Duration kFar = absl::Hours(24 * 7);
+
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // `size` digits at `text`; -1 when they are not.
@@ -64,12 +69,14 @@ size_t IsoTime(absl::string_view text, absl::Time* time) {
   int64_t offset = 0;
   if (at < text.size() && p[at] == 'Z') {
     ++at;
-  } else if (at + 6 <= text.size() && (p[at] == '+' || p[at] == '-') &&
-             p[at + 3] == ':') {
-    const int hours = Digits(p + at + 1, 2), minutes = Digits(p + at + 4, 2);
+  } else if (at + 5 <= text.size() && (p[at] == '+' || p[at] == '-')) {
+    // journalctl -o short-iso has no colon.
+    const size_t colon = p[at + 3] == ':' ? 1 : 0;
+    if (at + 5 + colon > text.size()) return 0;
+    const int hours = Digits(p + at + 1, 2), minutes = Digits(p + at + 3 + colon, 2);
     if (hours < 0 || minutes < 0) return 0;
     offset = (p[at] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
-    at += 6;
+    at += 5 + colon;
   } else {
     return 0;
   }
@@ -77,6 +84,20 @@ size_t IsoTime(absl::string_view text, absl::Time* time) {
                           minute * 60 + second - offset;
   *time = absl::FromUnixSeconds(seconds) + absl::Nanoseconds(nanoseconds);
   return at;
+}
+
+// ".123456", as journalctl -o short-precise has it behind an old time.
+void Fraction(absl::string_view* text, absl::Time* time) {
+  if (text->empty() || (*text)[0] != '.') return;
+  int64_t nanoseconds = 0;
+  int64_t unit = 100'000'000;
+  size_t at = 1;
+  for (; at < text->size() && IsDigit((*text)[at]); ++at) {
+    nanoseconds += ((*text)[at] - '0') * unit;
+    unit /= 10;
+  }
+  if (at > 1) *time += absl::Nanoseconds(nanoseconds);
+  text->remove_prefix(at);
 }
 
 // What is before the next blank; the blank is taken too.
@@ -256,12 +277,13 @@ bool SyslogReader::OldTime(absl::string_view text, absl::Time now, absl::Time* t
     // February 29 of another year.
     if (civil.month() != month) continue;
     const absl::Time at = absl::FromCivil(absl::CivilSecond(civil), zone_);
+    if (past_only_ && at > now + kClocksDiffer && best.has_value()) continue;
     if (previous_.has_value()) {
       if (!best.has_value() ||
           absl::AbsDuration(at - near) < absl::AbsDuration(*best - near)) {
         best = at;
       }
-    } else if (at <= now + absl::Hours(24)) {
+    } else if (at <= now + kClocksDiffer) {
       best = at;
     }
   }
@@ -314,15 +336,44 @@ size_t SyslogReader::LocalTime(absl::string_view text, absl::Time* time) {
   return at;
 }
 
+// One line from the future, or from another year, must not take those behind it
+// along.
+void SyslogReader::JudgeTime(absl::Time now, SyslogLine* line) {
+  const absl::Time time = line->time;
+  line->clock_suspect = past_only_ && time > now + kFuture;
+  if (previous_ && absl::AbsDuration(time - *previous_) > kFar) {
+    const bool agrees = far_ && absl::AbsDuration(time - *far_) <= kFar;
+    far_ = time;
+    if (!agrees) {
+      // A log may have a gap of days; one that goes on from there says so.
+      line->clock_suspect = line->clock_suspect || time > *previous_;
+      return;
+    }
+  }
+  far_.reset();
+  if (!line->clock_suspect || !previous_) previous_ = time;
+}
+
 std::optional<SyslogLine> SyslogReader::Parse(absl::string_view text, absl::Time now) {
   SyslogLine line;
   // Of a log that went through other hands; no daemon ends a line with it.
   if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+  // The first line of a file that went through an editor.
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
   Priority(&text);
   if (text.size() < 20) return std::nullopt;
   if (!IsDigit(text[0])) {
-    if (!OldTime(text, now, &line.time) || text[15] != ' ') return std::nullopt;
-    text.remove_prefix(16);
+    if (!OldTime(text, now, &line.time)) return std::nullopt;
+    text.remove_prefix(15);
+    Fraction(&text, &line.time);
+    if (text.empty() || text[0] != ' ') return std::nullopt;
+    text.remove_prefix(1);
+    // FreeBSD's syslogd -v: "<mail.info> " or "<2.6> ".
+    if (!text.empty() && text[0] == '<') {
+      const size_t end = text.find("> ");
+      if (end == absl::string_view::npos || end > 20) return std::nullopt;
+      text.remove_prefix(end + 2);
+    }
     HostAndTag(text, &line);
   } else if (text[10] == ' ') {
     const size_t size = LocalTime(text, &line.time);
@@ -367,7 +418,7 @@ std::optional<SyslogLine> SyslogReader::Parse(absl::string_view text, absl::Time
     Tag(text, &line);
   }
   if (line.host.empty() && line.program.empty()) return std::nullopt;
-  previous_ = line.time;
+  JudgeTime(now, &line);
   return line;
 }
 

@@ -33,6 +33,9 @@ struct SyslogLine {
   absl::string_view daemon;
   // 0: not given.
   uint32_t pid = 0;
+  // The time is not to be believed: in the future, or days away from the line before
+  // with no other line that agrees.  Nothing may be moved to that time.
+  bool clock_suspect = false;
   absl::string_view text;
 };
 
@@ -43,8 +46,10 @@ void SplitProgram(absl::string_view program, SyslogLine* line);
 // before is the best guess there is.  Belongs to one thread.
 class SyslogReader {
  public:
-  // `zone`: what the headers without a zone are in.
-  explicit SyslogReader(absl::TimeZone zone) : zone_(zone) {}
+  // `zone`: what the headers without a zone are in.  `past_only`: no line can be
+  // from a later time than Parse's `now`, by more than clocks differ.
+  explicit SyslogReader(absl::TimeZone zone, bool past_only = true)
+      : zone_(zone), past_only_(past_only) {}
 
   // Absent: no header that we know.  `now` decides the year until a line has been
   // read: the latest one that is not more than a day ahead.
@@ -55,12 +60,17 @@ class SyslogReader {
                                         absl::string_view host);
 
  private:
+  void JudgeTime(absl::Time now, SyslogLine* line);
   bool OldTime(absl::string_view text, absl::Time now, absl::Time* time);
   // Returns the length; 0: it is not one.
   size_t LocalTime(absl::string_view text, absl::Time* time);
 
   absl::TimeZone zone_;
+  bool past_only_;
+  // Of the last line whose time was believed.
   std::optional<absl::Time> previous_;
+  // Of the line before, when that was far from previous_.
+  std::optional<absl::Time> far_;
   // The last "Mmm dd hh:mm", or "YYYY-MM-DD hh:mm", seen and when that minute begins.
   char minute_text_[12] = {};
   absl::Time minute_;

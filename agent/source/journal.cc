@@ -8,11 +8,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "platform/file_system.h"
 
 namespace mailvane {
 namespace {
+
+// An entry bears the time at which journald took it, which is this much before it
+// can be read, at most.
+constexpr absl::Duration kLatestEntry = absl::Seconds(5);
+constexpr absl::Duration kUntilGrain = absl::Hours(1);
 
 // sd-journal.h, which we do not want to need.
 struct sd_journal;
@@ -149,9 +155,37 @@ absl::StatusOr<std::unique_ptr<JournalApi>> LoadJournalApi() {
 Journal::Journal(JournalApi* api, Options options)
     : api_(api), options_(std::move(options)) {}
 
+// "CURSOR MICROSECONDS"; the cursor is empty as long as no entry was read.
+std::string Journal::Checkpoint() const {
+  return read_until_ ? absl::StrCat(cursor_, " ", absl::ToUnixMicros(*read_until_))
+                     : cursor_;
+}
+
 void Journal::Resume(absl::string_view checkpoint) {
-  cursor_ = std::string(checkpoint);
-  if (!cursor_.empty()) first_ = false;
+  if (checkpoint.empty()) return;
+  first_ = false;
+  const size_t blank = checkpoint.find(' ');
+  cursor_ = std::string(checkpoint.substr(0, blank));
+  int64_t until = 0;
+  if (blank != absl::string_view::npos &&
+      absl::SimpleAtoi(checkpoint.substr(blank + 1), &until)) {
+    read_until_ = absl::FromUnixMicros(until);
+  }
+}
+
+// The entry at the cursor is gone, and whatever was older than the oldest that is
+// left.  Had all of that been read?
+bool Journal::MayHaveLost() const {
+  if (!read_until_) return true;
+  // Entries of every kind, not only mail.
+  const absl::StatusOr<std::unique_ptr<JournalHandle>> all =
+      api_->Open(options_.directory);
+  uint64_t oldest = 0;
+  if (!all.ok() || (*all)->SeekHead() < 0 || (*all)->Next() <= 0 ||
+      (*all)->GetRealtime(&oldest) < 0) {
+    return true;
+  }
+  return absl::FromUnixMicros(static_cast<int64_t>(oldest)) > *read_until_;
 }
 
 absl::Status Journal::Open() {
@@ -176,8 +210,7 @@ absl::Status Journal::Open() {
     if (result <= 0) {
       result = journal->SeekHead();
       if (result < 0) return ErrnoStatus(-result, "seek in the journal");
-      losses_.push_back(
-          {v1::LossRecord::CAUSE_JOURNAL_VACUUMED, std::nullopt, std::nullopt});
+      if (MayHaveLost()) NoteVacuumed();
       cursor_.clear();
     }
   } else if (first_ && options_.start_at_end) {
@@ -197,6 +230,12 @@ absl::Status Journal::Open() {
   first_ = false;
   journal_ = std::move(journal);
   return absl::OkStatus();
+}
+
+void Journal::NoteVacuumed() {
+  LogLoss loss;
+  loss.cause = v1::LossRecord::CAUSE_JOURNAL_VACUUMED;
+  losses_.push_back(std::move(loss));
 }
 
 // "IDENT[PID]: MESSAGE", appended to `text`.
@@ -221,13 +260,15 @@ bool Journal::Render(std::string* text, LogLine* line) {
   // One entry is one line.
   std::replace(text->begin() + begin, text->end(), '\n', ' ');
   if (value.size() > options_.max_line) {
-    losses_.push_back({v1::LossRecord::CAUSE_LINE_TOO_LONG,
-                       value.size() - options_.max_line, std::nullopt});
+    LogLoss loss;
+    loss.cause = v1::LossRecord::CAUSE_LINE_TOO_LONG;
+    loss.bytes = value.size() - options_.max_line;
+    losses_.push_back(std::move(loss));
   }
   return true;
 }
 
-absl::StatusOr<LogChunk> Journal::Read() {
+absl::StatusOr<LogChunk> Journal::Read(Instant now) {
   if (journal_ == nullptr) {
     const absl::Status opened = Open();
     if (!opened.ok()) return opened;
@@ -248,6 +289,12 @@ absl::StatusOr<LogChunk> Journal::Read() {
       break;
     }
     result = journal_->Next();
+    if (result == 0) {
+      const absl::Time until = now.wall - kLatestEntry;
+      if (!chunk.lines.empty() || !read_until_ || until - *read_until_ > kUntilGrain) {
+        read_until_ = until;
+      }
+    }
     if (result <= 0) break;
     LogLine line;
     Piece piece;
@@ -256,8 +303,7 @@ absl::StatusOr<LogChunk> Journal::Read() {
       // An entry in a file that was vacuumed under us, or is damaged: skipped, and
       // said to be.
       text.resize(piece.text);
-      losses_.push_back(
-          {v1::LossRecord::CAUSE_JOURNAL_VACUUMED, std::nullopt, std::nullopt});
+      NoteVacuumed();
       continue;
     }
     piece.host = text.size();
@@ -287,7 +333,7 @@ absl::StatusOr<LogChunk> Journal::Read() {
     chunk.lines[i].cursor = all.substr(piece.cursor, piece.end - piece.cursor);
   }
   chunk.losses = std::exchange(losses_, {});
-  chunk.checkpoint = cursor_;
+  chunk.checkpoint = Checkpoint();
   return chunk;
 }
 

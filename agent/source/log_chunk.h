@@ -32,8 +32,14 @@ struct LogLoss {
   v1::LossRecord::Cause cause = v1::LossRecord::CAUSE_UNSPECIFIED;
   // How many bytes; absent when that can't be known.
   std::optional<uint64_t> bytes;
-  // Where the range begins in its file; absent for the journal.
+  // Where the range begins in its file; absent when that can't be known, and for
+  // the journal.
   std::optional<uint64_t> from_offset;
+  // Which file that is, as LogChunk::file_key, or which entry of the journal; empty:
+  // not known, and no other loss is the same one.
+  std::string file_key;
+  // How many lines; absent when only the bytes can be counted, or nothing.
+  std::optional<uint64_t> lines;
 };
 
 // Move-only: the views in `lines` point into `buffer`, which stays where it is

@@ -67,6 +67,8 @@ const char* Words(v1::LossRecord::Cause cause) {
       return "Events of the agent are missing.";
     case v1::LossRecord::CAUSE_LINE_TOO_LONG:
       return "A line was too long to be read.";
+    case v1::LossRecord::CAUSE_RATE_LIMITED:
+      return "The host's syslog dropped lines: it limits their rate.";
     default:
       return "The agent does not say why.";
   }

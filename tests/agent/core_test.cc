@@ -125,6 +125,27 @@ class CoreTest : public testing::Test {
   std::unique_ptr<AgentCore> core_;
 };
 
+TEST_F(CoreTest, LinesThatTheHostsSyslogDroppedAreALossWithTheirNumber) {
+  const std::vector<std::string> file = {
+      "Nov 14 22:10:00 mx1 rsyslogd: imuxsock[pid 8]: 45 messages lost due to "
+      "rate-limiting (200 allowed within 5 seconds)",
+      "Nov 14 22:11:00 mx1 rsyslogd: imuxsock[pid 8]: 45 messages lost due to "
+      "rate-limiting (200 allowed within 5 seconds)"};
+  Take(file);
+  // Read again, after a crash.
+  Take(file, 1, 2);
+  const std::vector<v1::Event> losses =
+      EventsThat([](const v1::Event& event) { return event.has_loss(); });
+  ASSERT_THAT(losses, SizeIs(3));
+  for (const v1::Event& event : losses) {
+    EXPECT_EQ(event.loss().cause(), v1::LossRecord::CAUSE_RATE_LIMITED);
+    EXPECT_EQ(event.loss().lines(), 45u);
+    EXPECT_FALSE(event.loss().has_bytes());
+  }
+  EXPECT_NE(losses[0].key(), losses[1].key());
+  EXPECT_EQ(losses[1].key(), losses[2].key());
+}
+
 TEST_F(CoreTest, EachStartIsToldWithHowTheLastOneEnded) {
   ASSERT_OK(core_->Stop(now_, "SIGTERM"));
   Start();
@@ -329,6 +350,7 @@ TEST_F(CoreTest, WhatWasLostIsToldOnceForEachPlace) {
   loss.cause = v1::LossRecord::CAUSE_TRUNCATED;
   loss.bytes = 100;
   loss.from_offset = 4096;
+  loss.file_key = "file";
   ASSERT_OK(core_->TakeLog(now_, kLog, chunk));
   Wait(absl::Seconds(5));
   ASSERT_OK(core_->TakeLog(now_, kLog, chunk));

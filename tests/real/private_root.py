@@ -550,6 +550,7 @@ RECIPES = {
         ("dovecot-imapd", "dovecot-pop3d", "dovecot-submissiond", *SHELL),
         _finish_dovecot),
     "feedparser": Recipe(("python3", "python3-feedparser", *SHELL)),
+    "logrotate": Recipe(("logrotate", "gzip", *SHELL)),
     "journal": Recipe(("systemd-journal-remote", "systemd", *SHELL)),
 }
 

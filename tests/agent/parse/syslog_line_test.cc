@@ -52,6 +52,30 @@ TEST(SyslogLine, ReadsEachHeader) {
        "", "", "", 0, "last message repeated 3 times"},
       {"May  6 09:25:41 mx1 postfix/smtpd[1x]: hi", "2026-05-06T09:25:41Z", "mx1", "", "",
        "", 0, "postfix/smtpd[1x]: hi"},
+      // journalctl -o short-iso, short-precise, short.
+      {"2026-05-12T00:01:47+0200 mx1 postfix/qmgr[1]: A: removed",
+       "2026-05-11T22:01:47Z", "mx1", "postfix", "", "qmgr", 1, "A: removed"},
+      {"2026-05-12T00:01:47.25-0330 mx1 postfix/qmgr[1]: A: removed",
+       "2026-05-12T03:31:47.25Z", "mx1", "postfix", "", "qmgr", 1, "A: removed"},
+      {"May 06 09:25:41.250000 mx1 postfix/qmgr[1]: A: removed",
+       "2026-05-06T09:25:41.25Z", "mx1", "postfix", "", "qmgr", 1, "A: removed"},
+      {"May 06 09:25:41 mx1 postfix/qmgr[1]: A: removed", "2026-05-06T09:25:41Z", "mx1",
+       "postfix", "", "qmgr", 1, "A: removed"},
+      // A leap second.
+      {"2016-12-31T23:59:60Z mx1 postfix/qmgr[1]: A: removed", "2017-01-01T00:00:00Z",
+       "mx1", "postfix", "", "qmgr", 1, "A: removed"},
+      // Hosts with dots, and of IPv6.
+      {"May  6 09:25:41 mx1.example.net postfix/qmgr[1]: x", "2026-05-06T09:25:41Z",
+       "mx1.example.net", "postfix", "", "qmgr", 1, "x"},
+      {"May  6 09:25:41 2001:db8::25 postfix/qmgr[1]: x", "2026-05-06T09:25:41Z",
+       "2001:db8::25", "postfix", "", "qmgr", 1, "x"},
+      {"<22>May  6 09:25:41 2001:db8::25 postfix/qmgr[1]: x\r", "2026-05-06T09:25:41Z",
+       "2001:db8::25", "postfix", "", "qmgr", 1, "x"},
+      // FreeBSD's syslogd -v.
+      {"May  6 09:25:41 <mail.info> mx1 postfix/qmgr[1]: x", "2026-05-06T09:25:41Z",
+       "mx1", "postfix", "", "qmgr", 1, "x"},
+      {"\xef\xbb\xbfMay  6 09:25:41 mx1 postfix/qmgr[1]: x", "2026-05-06T09:25:41Z",
+       "mx1", "postfix", "", "qmgr", 1, "x"},
       {"May  6 09:25:41 mx1 postfix/smtpd[1]:\r", "2026-05-06T09:25:41Z", "mx1",
        "postfix", "", "smtpd", 1, ""},
   };
@@ -79,6 +103,9 @@ TEST(SyslogLine, RefusesWhatHasNoHeader) {
            "Mai  6 09:25:41 mx1 x[1]: y",
            "May  6 29:25:41 mx1 x[1]: y",
            "2026-13-12T00:01:47Z mx1 x[1]: y",
+           "2026-05-12T00:01:47+02 mx1 x[1]: y",
+           "May  6 09:25:41.x mx1 x[1]: y",
+           "May  6 09:25:41 <mail.info mx1 x[1]: y",
            "2026-05-12T00:01:47 mx1 x[1]: yyyy",
            "2023-13-23 14:06:16 dovecot_login authenticator failed",
            "2023-04-23 14:66:16 dovecot_login authenticator failed",
@@ -155,6 +182,37 @@ TEST(SyslogLine, InfersTheYear) {
       ASSERT_TRUE(line.has_value()) << row.now << " " << row.lines[i];
       EXPECT_EQ(line->time, Utc(row.times[i])) << row.now << " " << row.lines[i];
     }
+  }
+}
+
+TEST(SyslogLine, OneLineFromTheFutureTakesNoneAlong) {
+  struct Row {
+    const char* line;
+    const char* time;
+    bool suspect;
+  };
+  const Row rows[] = {
+      {"May  6 09:25:41 h p: x", "2026-05-06T09:25:41Z", false},
+      {"2090-01-01T00:00:00Z h p: x", "2090-01-01T00:00:00Z", true},
+      {"May  6 09:25:42 h p: x", "2026-05-06T09:25:42Z", false},
+      // Before now, and yet nobody else says so.
+      {"Oct 20 09:25:42 h p: x", "2026-10-20T09:25:42Z", true},
+      {"May  6 09:26:43 h p: x", "2026-05-06T09:26:43Z", false},
+      {"Oct 23 00:20:00 h p: x", "2026-10-23T00:20:00Z", true},
+      {"May  6 09:27:43 h p: x", "2026-05-06T09:27:43Z", false},
+      // A gap: the second line believes the first.
+      {"Oct 22 01:00:00 h p: x", "2026-10-22T01:00:00Z", true},
+      {"Oct 22 01:01:00 h p: x", "2026-10-22T01:01:00Z", false},
+      {"Oct 23 00:10:00 h p: x", "2026-10-23T00:10:00Z", false},
+      {"Oct 23 00:16:00 h p: x", "2026-10-23T00:16:00Z", true},
+      {"Oct 22 01:02:00 h p: x", "2026-10-22T01:02:00Z", false},
+  };
+  SyslogReader reader(absl::UTCTimeZone());
+  for (const Row& row : rows) {
+    const auto line = reader.Parse(row.line, Utc("2026-10-23T00:00:00Z"));
+    ASSERT_TRUE(line.has_value()) << row.line;
+    EXPECT_EQ(line->time, Utc(row.time)) << row.line;
+    EXPECT_EQ(line->clock_suspect, row.suspect) << row.line;
   }
 }
 

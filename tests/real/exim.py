@@ -206,10 +206,11 @@ class Exim:
             return (found,) if len(found) == number else None
         return wait_until(there, f"{number} messages", seconds)[0]
 
-    def flush(self, *options: str) -> None:
+    def flush(self, how: str = "-qf") -> None:
         """A delivery attempt for everything that is not frozen; returns when
-        all are over."""
-        self.run("exim4", *options, "-qf")
+        all are over. `how`: "-qff" for what is frozen as well, "-qfGNAME" for
+        the queue of that name."""
+        self.run("exim4", how)
 
     def message(self, option: str, *ids: str) -> str:
         """`exim -M…`: -Mf freezes, -Mt thaws, -Mrm removes, -Mg gives up."""

@@ -171,8 +171,10 @@ class Exim:
             if login:
                 client.login(*login)
             for number in range(1, n + 1):
-                text = (f"From: <{sender}>\r\nTo: {', '.join(recipients)}\r\n"
-                        f"Subject: {subject} {number}\r\n\r\n{body}")
+                # A bare line feed is no line's end to Exim.
+                text = (f"From: <{sender}>\nTo: {', '.join(recipients)}\n"
+                        f"Subject: {subject} {number}\n\n{body}"
+                        ).replace("\n", "\r\n")
                 _expect(client, 250, client.mail(sender))
                 for recipient in recipients:
                     _expect(client, 250, client.rcpt(recipient))

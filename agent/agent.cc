@@ -31,6 +31,8 @@ constexpr int kQueueRest = 20;
 constexpr absl::Duration kStopGrace = absl::Seconds(2);
 constexpr char kPostfixLog[] = "postfix_log";
 constexpr char kJournal[] = "journal";
+// Debian's.
+constexpr char kEximLog[] = "/var/log/exim4/mainlog";
 
 v1::Unavailable ToUnavailable(const absl::Status& status) {
   switch (status.code()) {
@@ -94,6 +96,16 @@ AgentCore::Options CoreOptions(const v1::AgentConfig& config,
   return options;
 }
 
+// The first there is; where there is none, Postfix's, which may be installed later.
+MailQueue QueueToWatch(const FileSystem& files, const v1::AgentConfig& config,
+                       const MailPaths& paths) {
+  const std::vector<MailQueue> queues = FindMailQueues(files, config);
+  if (!queues.empty()) return queues.front();
+  MailQueue queue;
+  queue.directory = paths.queue_directory;
+  return queue;
+}
+
 int ToPollTimeout(absl::Duration until) {
   // Rounded up: a millisecond early would be a turn for nothing.
   const absl::Duration bounded =
@@ -126,15 +138,21 @@ absl::Status Agent::Open() {
   const Instant now = clock_.Now();
   // Absent where /proc is: then a cloned host can't be told from a restart.
   const std::string boot_id = ReadBootId(files_).value_or("");
-  core_ = std::make_unique<AgentCore>(CoreOptions(config_, boot_id), outbox_.get(),
-                                      &random_, now);
+  MailPaths paths = FindMailPaths(files_, config_);
+  host_ = std::make_unique<HostReader>(&files_, paths.queue_directory);
+  const MailQueue queue = QueueToWatch(files_, config_, paths);
+  if (queue.program == QueueProgram::kExim && paths.log_origin == PathOrigin::kDefault) {
+    paths.log_file = kEximLog;
+  }
+  AgentCore::Options options = CoreOptions(config_, boot_id);
+  options.queue.lifetime = queue.lifetime;
+  options.queue.notice_lifetime = queue.notice_lifetime;
+  core_ = std::make_unique<AgentCore>(std::move(options), outbox_.get(), &random_, now);
   absl::Status status = core_->Start(now);
   if (!status.ok()) return status;
-
-  const MailPaths paths = FindMailPaths(files_, config_);
-  host_ = std::make_unique<HostReader>(&files_, paths.queue_directory);
-  spool_ = std::make_unique<PostfixSpool>(paths.queue_directory);
-  showq_ = std::make_unique<ShowqReader>(paths.queue_directory);
+  queue_ = std::make_unique<QueueReader>(
+      queue, [this](const QueuedMessage& message) { core_->queue_view().Take(message); },
+      SpoolReasons::kLeave);
   if (!paths.detail.empty()) {
     Log(LogLevel::kWarning, "main.cf does not say all", {{"why", paths.detail}});
   }
@@ -270,32 +288,22 @@ void Agent::WatchLog() {
   }
 }
 
-// By its directories where we may, else by its socket: the first costs the server
-// a small part of the second, and asks no daemon.
 absl::Status Agent::PassQueue(Instant now) {
-  if (!spool_->busy() && !showq_->busy() && now.mono >= queue_due_) {
+  if (!queue_->busy() && now.mono >= queue_due_) {
     queue_started_ = now.mono;
-    if (spool_->Permitted()) {
-      spool_->Start(now);
-    } else {
-      showq_->Start(now);
-    }
+    core_->queue_view().Begin(now);
+    queue_->Start(now);
   }
-  std::optional<v1::QueueReading> reading = spool_->Poll(now);
-  std::string location = spool_->path();
-  if (!reading) {
-    reading = showq_->Poll(now);
-    location = showq_->path();
-  }
+  std::optional<v1::QueueReading> reading = queue_->Poll(now);
   if (!reading) return absl::OkStatus();
   const absl::Duration took = now.mono - queue_started_;
   queue_due_ = queue_started_ +
                std::max(FromProto(config_.intervals().queue()), kQueueRest * took);
-  if (reading->unavailable() == v1::UNAVAILABLE_NOT_FOUND && !has_postfix_) {
+  if (reading->unavailable() == v1::UNAVAILABLE_NOT_FOUND && !has_queue_program_) {
     reading->set_unavailable(v1::UNAVAILABLE_NOT_CONFIGURED);
-    reading->set_detail("there is no Postfix on this host");
+    reading->set_detail("there is neither Postfix nor Exim on this host");
   }
-  return core_->TakeQueue(now, location, *std::move(reading));
+  return core_->TakeQueue(now, queue_->source(), queue_->location(), *std::move(reading));
 }
 
 void Agent::PassPings(Instant now) {
@@ -316,9 +324,9 @@ void Agent::PassHost(Instant now) {
   if (now.mono < host_due_) return;
   host_due_ = now.mono + kHostPause;
   v1::Host host = host_->Read();
-  has_postfix_ = false;
+  has_queue_program_ = false;
   for (const v1::MailProgram& program : host.programs()) {
-    has_postfix_ = has_postfix_ || program.name() == "postfix";
+    has_queue_program_ |= program.name() == QueueProgramName(queue_->queue().program);
   }
   core_->TakeHost(std::move(host));
 }
@@ -354,8 +362,7 @@ absl::Status Agent::PassUplink(Instant now) {
 absl::Duration Agent::NextDeadline() const {
   absl::Duration next = core_->session().NextDeadline();
   if (!log_source_.empty()) next = std::min(next, log_due_);
-  if (spool_->busy()) return absl::ZeroDuration();
-  next = std::min(next, showq_->busy() ? showq_->NextDeadline() : queue_due_);
+  next = std::min(next, queue_->busy() ? queue_->NextDeadline() : queue_due_);
   next = std::min({next, ping_rounds_->NextDeadline(), pinger_->NextDeadline()});
   return std::min({next, host_due_, core_->NextDeadline()});
 }
@@ -366,7 +373,7 @@ absl::Status Agent::Wait(int stop_descriptor, bool* stop) {
   const size_t log_index = waiting.size();
   // Negative ones are passed over by poll.
   waiting.push_back({journal_ != nullptr ? journal_->Descriptor() : inotify_, POLLIN, 0});
-  waiting.push_back({showq_->Descriptor(), POLLIN, 0});
+  waiting.push_back({queue_->Descriptor(), POLLIN, 0});
   for (int descriptor : pinger_->Descriptors())
     waiting.push_back({descriptor, POLLIN, 0});
   const absl::Duration until = NextDeadline() - clock_.Now().mono;

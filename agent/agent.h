@@ -16,9 +16,9 @@
 #include "agent/source/host.h"
 #include "agent/source/journal.h"
 #include "agent/source/log_file.h"
+#include "agent/source/mail_queue.h"
 #include "agent/source/main_cf.h"
-#include "agent/source/postfix_queue.h"
-#include "agent/source/postfix_spool.h"
+#include "agent/source/queue_reader.h"
 #include "agent/uplink/grpc_uplink.h"
 #include "mailvane/v1/config.pb.h"
 #include "platform/clock.h"
@@ -76,8 +76,7 @@ class Agent {
   absl::Duration log_due_ = absl::ZeroDuration();
   absl::Duration log_read_at_ = absl::ZeroDuration();
 
-  std::unique_ptr<PostfixSpool> spool_;
-  std::unique_ptr<ShowqReader> showq_;
+  std::unique_ptr<QueueReader> queue_;
   absl::Duration queue_due_ = absl::ZeroDuration();
   absl::Duration queue_started_ = absl::ZeroDuration();
 
@@ -86,7 +85,7 @@ class Agent {
   uint64_t ping_config_version_ = 0;
 
   std::unique_ptr<HostReader> host_;
-  bool has_postfix_ = false;
+  bool has_queue_program_ = false;
   absl::Duration host_due_ = absl::ZeroDuration();
 };
 

@@ -3,11 +3,18 @@
 #include <unistd.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "agent/blocklist_command.h"
 #include "agent/classify_command.h"
+#include "agent/config.h"
 #include "agent/parse_command.h"
+#include "agent/queue_command.h"
+#include "mailvane/v1/config.pb.h"
 #include "platform/clock.h"
+#include "platform/file_system.h"
+#include "platform/program.h"
 
 namespace mailvane {
 namespace {
@@ -91,10 +98,52 @@ Command AddBlocklist(CLI::App* app) {
           }};
 }
 
+Command AddQueue(CLI::App* app) {
+  CLI::App* const command =
+      app->add_subcommand("queue", "Show this host's mail queues, by why mail waits");
+  const auto words = std::make_shared<QueueWords>();
+  command->footer(
+      "Reads the queue's files where it may (root, CAP_DAC_READ_SEARCH, for Exim its "
+      "group), else asks Postfix's showq (group postdrop).\n"
+      "Exit codes: 0, 1 when something could not be read, 2 for words that make no "
+      "sense.\n\n"
+      "Example:\n"
+      "  mailvane-agent queue --json | jq '.causes[] | select(.provider == "
+      "\"google\")'");
+  command
+      ->add_option(
+          "--spool", words->spools,
+          "Postfix's queue_directory or Exim's spool_directory; may be repeated. "
+          "Else all that this host has")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--log", words->logs,
+                   "A mail log, plain or gzip, that says more of why mail waits; may be "
+                   "repeated")
+      ->allow_extra_args(false);
+  command->add_flag("--json", words->json,
+                    "One JSON object a queue, as docs/queue.md describes them");
+  const CLI::Option* const config_file = app->get_option("--config");
+  return {command, [words, config_file] {
+            v1::AgentConfig config;
+            // The service's own settings count, if there are any.
+            const std::string path = config_file->as<std::string>();
+            const HostFileSystem files;
+            if (config_file->count() > 0 || files.Stat(path).ok()) {
+              const std::vector<std::string> errors =
+                  LoadAgentConfig(path, "localhost", &config);
+              for (const std::string& error : errors) Fail(error);
+              if (!errors.empty()) return kExitFailure;
+            }
+            return RunQueue(*words, config, files, SystemClock(), STDOUT_FILENO,
+                            STDERR_FILENO);
+          }};
+}
+
 }  // namespace
 
 std::vector<Command> AddCommands(CLI::App* app) {
-  return {AddParse(app), AddClassify(app), AddBlocklist(app)};
+  return {AddParse(app), AddClassify(app), AddBlocklist(app), AddQueue(app)};
 }
 
 }  // namespace mailvane

@@ -40,7 +40,8 @@ AgentCore::AgentCore(Options options, Outbox* outbox, Random* random, Instant no
                UplinkSession::Reporter{[this](Instant at) { return Snapshot(at); },
                                        options_.self}),
       reader_(options_.log_zone),
-      judge_(options_.tracker, MakeAnalyzers(options_.analyzers)) {}
+      judge_(options_.tracker, MakeAnalyzers(options_.analyzers)),
+      queue_view_(options_.queue) {}
 
 absl::Status AgentCore::Start(Instant now) {
   absl::StatusOr<std::vector<std::pair<std::string, std::string>>> states =
@@ -114,6 +115,7 @@ void AgentCore::TakeLine(Instant now, absl::string_view source, const LogChunk& 
   } else {
     counts_.set_parsed(counts_.parsed() + 1);
   }
+  if (!mail->ambiguous) queue_view_.TakeLine(*mail);
   judge_.Take(*syslog, *mail);
   if (!judge_.has_findings()) return;
   const std::string line_key = LineKey(chunk, line);
@@ -194,11 +196,14 @@ absl::Status AgentCore::TakeSource(Instant now, v1::SourceReading reading) {
   return Flush(now);
 }
 
-absl::Status AgentCore::TakeQueue(Instant now, absl::string_view location,
-                                  v1::QueueReading reading) {
+absl::Status AgentCore::TakeQueue(Instant now, absl::string_view source_name,
+                                  absl::string_view location, v1::QueueReading reading) {
+  if (reading.unavailable() == v1::UNAVAILABLE_UNSPECIFIED) {
+    queue_view_.Finish(now, &reading);
+  }
   reading.set_detail(Redact(reading.detail(), kMostDetailBytes));
   v1::SourceReading source;
-  source.set_source("postfix_queue");
+  source.set_source(std::string(source_name));
   source.set_unavailable(reading.unavailable());
   source.set_detail(reading.detail());
   source.set_location(std::string(location));

@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "agent/analyze/analyzers.h"
 #include "agent/analyze/mail_judge.h"
+#include "agent/analyze/queue_view.h"
 #include "agent/outbox/outbox.h"
 #include "agent/parse/syslog_line.h"
 #include "agent/source/log_chunk.h"
@@ -42,6 +43,7 @@ class AgentCore {
     absl::TimeZone log_zone = absl::UTCTimeZone();
     MessageTracker::Options tracker;
     AnalyzerOptions analyzers;
+    QueueView::Options queue;
   };
 
   // `outbox` and `random` are not owned and must outlive the core.
@@ -61,8 +63,11 @@ class AgentCore {
 
   // How a source is; a change is an event.  `reading.source` names it.
   absl::Status TakeSource(Instant now, v1::SourceReading reading);
-  absl::Status TakeQueue(Instant now, absl::string_view location,
-                         v1::QueueReading reading);
+  // A reading of the queue begins: the messages are for queue_view(), and then follows
+  // TakeQueue.  `source` is "postfix_queue" or "exim_queue".
+  QueueView& queue_view() { return queue_view_; }
+  absl::Status TakeQueue(Instant now, absl::string_view source,
+                         absl::string_view location, v1::QueueReading reading);
   void TakePings(Instant now, std::vector<v1::PingReading> readings);
   void TakeHost(v1::Host host) { host_ = std::move(host); }
 
@@ -91,6 +96,7 @@ class AgentCore {
   UplinkSession session_;
   SyslogReader reader_;
   MailJudge judge_;
+  QueueView queue_view_;
 
   // Not committed yet.
   std::vector<std::string> staged_events_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "absl/strings/ascii.h"
 #include "agent/parse/scan.h"
 
 namespace mailvane {
@@ -284,6 +285,16 @@ void TakeFields(Story story, string_view* rest, Fields* fields, MailLine* out) {
   }
 }
 
+// A word without a value in an arrival: pipelining ("L", "L.-", "L*"), CHUNKING, and
+// the like.
+bool IsFlag(string_view word) {
+  if (Take(&word, "L") || Take(&word, "K") || Take(&word, "TFO")) {
+    return word.size() <= 2 && word.find_first_not_of("-.*") == kNone;
+  }
+  return word == "PRDR" || word == "PIPE" || word == "UTF8" || word == "I8N" ||
+         word == "EARLY";
+}
+
 // "ann@example.net H=... P=esmtpsa ... S=120 id=x for b@example.org", behind "<= ".
 void Arrival(string_view rest, MailLine* out) {
   out->kind = MailKind::kQueued;
@@ -298,7 +309,6 @@ void Arrival(string_view rest, MailLine* out) {
   while (Take(&rest, " ") || fields.seen != 0) {
     TakeFields(Story::kArrival, &rest, &fields, out);
     if (rest.empty() || fields.broken) break;
-    // Words without a value: TLS resumption and early data, CHUNKING, and the like.
     const string_view word = TakeWord(&rest);
     if (word == "for" || word == "from") {
       if (word == "from") {
@@ -318,9 +328,7 @@ void Arrival(string_view rest, MailLine* out) {
       if (!fields.broken) out->nrcpt = recipients;
       break;
     }
-    if (word != "L" && word != "L-" && word != "L*" && word != "K" && word != "K-" &&
-        word != "PRDR" && word != "TFO" && word != "TFO*" && word != "PIPE" &&
-        word != "UTF8" && word != "I8N" && word != "EARLY") {
+    if (!IsFlag(word)) {
       fields.broken = true;
       break;
     }
@@ -332,9 +340,42 @@ void Arrival(string_view rest, MailLine* out) {
   if (fields.broken || out->ambiguous || (!out->account.empty() && !whole)) Doubt(out);
 }
 
+// Whether `shown` is `quoted` as Exim shows it: without the quotes of its local part.
+bool IsShown(string_view shown, string_view quoted) {
+  const size_t domain = quoted.rfind('@');
+  if (domain == kNone || domain < 2 || quoted[domain - 1] != '"') return false;
+  size_t at = 0;
+  for (size_t i = 1; i < quoted.size(); ++i) {
+    if (i == domain - 1) continue;
+    if (i < domain - 1 && quoted[i] == '\\') ++i;
+    if (at >= shown.size() ||
+        absl::ascii_tolower(shown[at++]) != absl::ascii_tolower(quoted[i])) {
+      return false;
+    }
+  }
+  return at == shown.size();
+}
+
+// "a => b@example.org <"a => b"@example.org>": what stands in front of the brackets may
+// look like anything, and is known by what stands in them.
+bool TakeShown(string_view* rest, string_view* address) {
+  for (size_t at = rest->find(" <\""); at != kNone; at = rest->find(" <\"", at + 1)) {
+    string_view behind = rest->substr(at + 1);
+    if (TakeBracketed(&behind, address) && IsShown(rest->substr(0, at), *address)) {
+      *rest = behind;
+      return true;
+    }
+  }
+  return false;
+}
+
 // "bob <bob@example.org>", "new@example.com (bob@example.org) <bob@example.org>",
 // "|/bin/x <bob@example.org>", "bob@example.org:".
 bool TakeRecipient(string_view* rest, bool* message, MailLine* out) {
+  if (TakeShown(rest, &out->to)) {
+    if (Take(rest, ":")) *message = true;
+    return rest->empty() || Take(rest, " ");
+  }
   string_view shown;
   const char first = rest->empty() ? ' ' : (*rest)[0];
   if (first == '|' || first == '/' || first == ':') {
@@ -369,6 +410,8 @@ bool TakeRecipient(string_view* rest, bool* message, MailLine* out) {
     if (Take(rest, ":")) *message = true;
   }
   const bool address = shown.find('@') != kNone && first != '|' && first != '/';
+  // A user of this host is always shown with his address.
+  if (!address && original.empty()) return false;
   out->to = address || original.empty() ? shown : original;
   if (address) out->orig_to = original;
   return rest->empty() || Take(rest, " ");
@@ -447,7 +490,7 @@ void Refusal(string_view rest, MailLine* out) {
   if (Take(&rest, "RCPT ") || Take(&rest, "MAIL ")) {
     out->stage = string_view(rest.data() - 5, 4);
     string_view address;
-    if (!TakeBracketed(&rest, &address) || !Take(&rest, ":")) return;
+    if (!TakeBracketed(&rest, &address) || (!rest.empty() && !Take(&rest, ":"))) return;
     if (out->stage == "RCPT") {
       out->to = address;
     } else {
@@ -528,16 +571,45 @@ bool AuthFailed(string_view rest, MailLine* out) {
   out->reply = answer;
   bool many = false;
   const size_t id = FindOnly(answer, " (set_id=", &many);
-  if (many || (id != kNone && answer.back() != ')')) {
+  if (id == kNone) return true;
+  out->reply = answer.substr(0, id);
+  string_view account = answer.substr(id + 9);
+  // Only with 435 Exim adds why, and then always.
+  const size_t end = StartsWith(answer, "435 ") ? FindOnly(account, "): ", &many)
+                     : EndsWith(account, ")")   ? account.size() - 1
+                                                : kNone;
+  if (many || end == kNone) {
     const string_view ip = out->client_ip;
     Doubt(out);
     out->client_ip = ip;
-    out->reply = answer.substr(0, std::min(id, answer.size()));
     return true;
   }
-  if (id == kNone) return true;
-  out->reply = answer.substr(0, id);
-  out->account = answer.substr(id + 9, answer.size() - id - 10);
+  out->account = account.substr(0, end);
+  return true;
+}
+
+// "rejected MAIL FROM:<a@x> H=x [192.0.2.7]: message too big", and "too many recipients:
+// excess temporarily rejected: sender=<a@x> H=x [192.0.2.7]".
+bool OverLimit(string_view rest, MailLine* out) {
+  MailLine line;
+  if (Take(&rest, "rejected MAIL FROM:")) {
+    line.stage = "MAIL";
+  } else if (Take(&rest, "too many recipients: ")) {
+    line.reply = "too many recipients";
+    line.stage = StartsWith(rest, "excess") ? "RCPT" : "DATA";
+    Take(&rest, "excess temporarily ");
+    Take(&rest, "message ");
+    if (!Take(&rest, "rejected: sender=")) return false;
+  } else {
+    return false;
+  }
+  line.kind = MailKind::kReject;
+  line.has_from = TakeBracketed(&rest, &line.from);
+  if (!line.has_from || !Take(&rest, " H=") || !TakeHost(&rest, &line)) return false;
+  if (Take(&rest, " I=")) TakeWhile(&rest, [](char c) { return c != ' '; });
+  Take(&rest, ":");
+  if (Take(&rest, " ")) line.reply = rest;
+  *out = line;
   return true;
 }
 
@@ -667,7 +739,7 @@ bool ParseExim(const SyslogLine& line, MailLine* out) {
     WithId(rest, out);
   } else if (StartsWith(rest, "H=")) {
     FromHost(rest, out);
-  } else if (!Connection(rest, out)) {
+  } else if (!OverLimit(rest, out) && !Connection(rest, out)) {
     AuthFailed(rest, out);
   }
   return true;

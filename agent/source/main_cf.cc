@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -129,6 +130,34 @@ absl::Status MainCf::Append(absl::string_view text, int depth, int* budget,
   }
 }
 
+std::optional<absl::Duration> ParsePeriod(absl::string_view text, absl::Duration unit) {
+  absl::Duration sum;
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    const size_t digits =
+        std::find_if_not(text.begin(), text.end(), absl::ascii_isdigit) - text.begin();
+    uint32_t number = 0;
+    if (!absl::SimpleAtoi(text.substr(0, digits), &number)) return std::nullopt;
+    text.remove_prefix(digits);
+    absl::Duration size = unit;
+    if (!text.empty()) {
+      constexpr std::pair<char, absl::Duration> kUnits[] = {{'s', absl::Seconds(1)},
+                                                            {'m', absl::Minutes(1)},
+                                                            {'h', absl::Hours(1)},
+                                                            {'d', absl::Hours(24)},
+                                                            {'w', absl::Hours(24 * 7)}};
+      const auto* known = std::find_if(
+          std::begin(kUnits), std::end(kUnits),
+          [&](const auto& one) { return one.first == absl::ascii_tolower(text[0]); });
+      if (known == std::end(kUnits)) return std::nullopt;
+      size = known->second;
+      text.remove_prefix(1);
+    }
+    sum += number * size;
+  }
+  return sum;
+}
+
 MailPaths FindMailPaths(const FileSystem& files, const v1::AgentConfig& config) {
   MailPaths paths;
   paths.queue_directory = kQueueDirectory;
@@ -174,6 +203,23 @@ MailPaths FindMailPaths(const FileSystem& files, const v1::AgentConfig& config) 
   settle(config.postfix().queue_directory(), "queue_directory", &paths.queue_directory,
          &paths.queue_origin);
   settle(config.log().file(), "maillog_file", &paths.log_file, &paths.log_origin);
+
+  if (!text.ok()) return paths;
+  const auto period = [&](absl::string_view name) -> std::optional<absl::Duration> {
+    const absl::StatusOr<std::optional<std::string>> value = main_cf.Value(name);
+    if (!value.ok()) return std::nullopt;
+    return ParsePeriod(value->value_or("5d"), absl::Hours(24));
+  };
+  paths.lifetime = period("maximal_queue_lifetime");
+  paths.notice_lifetime = period("bounce_queue_lifetime");
+  const absl::StatusOr<std::optional<std::string>> instances =
+      main_cf.Value("multi_instance_directories");
+  if (instances.ok() && instances->has_value()) {
+    for (absl::string_view one :
+         absl::StrSplit(**instances, absl::ByAnyChar(", \t\n"), absl::SkipEmpty())) {
+      paths.instances.emplace_back(one);
+    }
+  }
   return paths;
 }
 

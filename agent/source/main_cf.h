@@ -6,10 +6,12 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "mailvane/v1/config.pb.h"
 #include "platform/file_system.h"
 
@@ -39,6 +41,9 @@ class MainCf {
   std::map<std::string, std::string, std::less<>> settings_;
 };
 
+// "5d", "90m", "5" in `unit`: a period as main.cf and Exim's configuration write them.
+std::optional<absl::Duration> ParsePeriod(absl::string_view text, absl::Duration unit);
+
 // Where a path comes from.
 enum class PathOrigin {
   kConfig,   // the agent's own configuration
@@ -52,6 +57,11 @@ struct MailPaths {
   // The mail log, if it is a file at all.
   std::string log_file;
   PathOrigin log_origin = PathOrigin::kDefault;
+  // When Postfix gives up; absent: main.cf does not tell.
+  std::optional<absl::Duration> lifetime;
+  std::optional<absl::Duration> notice_lifetime;
+  // Configuration directories of further instances.
+  std::vector<std::string> instances;
   // There is a main.cf, even if it may not be read.
   bool has_postfix = false;
   // Why main.cf did not decide though it should have; empty when all is well.

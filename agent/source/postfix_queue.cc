@@ -61,15 +61,19 @@ v1::Queue ToProto(PostfixQueue queue) {
 
 }  // namespace
 
-ShowqReader::ShowqReader(absl::string_view queue_directory, const Limits& limits)
+ShowqReader::ShowqReader(absl::string_view queue_directory, QueueSink sink,
+                         const Limits& limits)
     : directory_(queue_directory),
       path_(absl::StrCat(queue_directory, "/public/showq")),
+      sink_(std::move(sink)),
       limits_(limits) {}
 
 void ShowqReader::Start(Instant now) {
   if (busy()) return;
   started_ = heard_ = now.mono;
-  decoder_ = ShowqDecoder();
+  decoder_ = sink_ == nullptr
+                 ? ShowqDecoder()
+                 : ShowqDecoder([this](const ShowqMessage& message) { Tell(message); });
   Connect(now);
 }
 
@@ -99,6 +103,20 @@ void ShowqReader::Connect(Instant now) {
   if (absl::IsNotFound(status)) unavailable = v1::UNAVAILABLE_NOT_FOUND;
   if (absl::IsPermissionDenied(status)) unavailable = v1::UNAVAILABLE_PERMISSION_DENIED;
   Fail(unavailable, status.message());
+}
+
+void ShowqReader::Tell(const ShowqMessage& message) const {
+  QueuedMessage queued;
+  queued.key = QueueIdKey(message.queue_id);
+  queued.queue = ToProto(message.queue);
+  queued.bytes = message.bytes;
+  queued.arrived = message.arrival;
+  // As Postfix shows the null sender.
+  queued.is_notice =
+      message.has_sender && (message.sender.empty() || message.sender == "MAILER-DAEMON");
+  queued.to_domain = DomainOf(message.recipient);
+  queued.reason = message.reason;
+  sink_(queued);
 }
 
 void ShowqReader::Fail(v1::Unavailable unavailable, absl::string_view detail) {

@@ -11,9 +11,11 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agent/source/queued_message.h"
 #include "agent/source/showq_decoder.h"
 #include "mailvane/v1/finding.pb.h"
 #include "mailvane/v1/session.pb.h"
@@ -32,9 +34,10 @@ class ShowqReader {
     size_t poll_bytes = 1 << 20;
   };
 
-  explicit ShowqReader(absl::string_view queue_directory)
-      : ShowqReader(queue_directory, Limits()) {}
-  ShowqReader(absl::string_view queue_directory, const Limits& limits);
+  // `sink` may be null.
+  explicit ShowqReader(absl::string_view queue_directory, QueueSink sink = nullptr)
+      : ShowqReader(queue_directory, std::move(sink), Limits()) {}
+  ShowqReader(absl::string_view queue_directory, QueueSink sink, const Limits& limits);
   ~ShowqReader() { Close(); }
   ShowqReader(const ShowqReader&) = delete;
   ShowqReader& operator=(const ShowqReader&) = delete;
@@ -71,6 +74,7 @@ class ShowqReader {
   };
 
   void Connect(Instant now);
+  void Tell(const ShowqMessage& message) const;
   void Fail(v1::Unavailable unavailable, absl::string_view detail);
   absl::Duration Deadline() const;
   v1::QueueReading Reading(Instant now) const;
@@ -78,6 +82,7 @@ class ShowqReader {
 
   const std::string directory_;
   const std::string path_;
+  const QueueSink sink_;
   const Limits limits_;
 
   State state_ = State::kIdle;

@@ -1,19 +1,17 @@
 #include "agent/source/postfix_spool.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <utility>
 
 #include "absl/hash/hash.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace mailvane {
@@ -41,25 +39,12 @@ bool ParseFirstNumber(absl::string_view text, uint64_t* number) {
   return absl::SimpleAtoi(text.substr(0, text.find(' ')), number);
 }
 
-v1::Unavailable ToUnavailable(int errno_value) {
-  switch (errno_value) {
-    case ENOENT:
-    case ENOTDIR:
-      return v1::UNAVAILABLE_NOT_FOUND;
-    case EACCES:
-    case EPERM:
-      return v1::UNAVAILABLE_PERMISSION_DENIED;
-    default:
-      return v1::UNAVAILABLE_OTHER;
-  }
-}
-
 }  // namespace
 
 std::optional<QueueFileHead> ParseQueueFileHead(absl::string_view bytes) {
   QueueFileHead head;
-  bool has_size = false;
   bool has_time = false;
+  absl::string_view original;
   while (bytes.size() >= 2) {
     const char type = bytes[0];
     bytes.remove_prefix(1);
@@ -72,27 +57,56 @@ std::optional<QueueFileHead> ParseQueueFileHead(absl::string_view bytes) {
       length |= static_cast<uint32_t>(byte & 0x7f) << shift;
       more = (byte & 0x80) != 0;
     }
-    if (length > bytes.size()) break;
+    if (length > bytes.size() || type == 'M') break;
     const absl::string_view data = bytes.substr(0, length);
     bytes.remove_prefix(length);
     uint64_t number = 0;
-    if (type == 'C' && ParseFirstNumber(data, &number)) {
-      head.size = number;
-      has_size = true;
-    } else if (type == 'T' && ParseFirstNumber(data, &number) &&
-               number <= static_cast<uint64_t>(INT64_MAX)) {
-      head.arrived = static_cast<int64_t>(number);
-      has_time = true;
+    switch (type) {
+      case 'C':
+        if (ParseFirstNumber(data, &number)) head.size = number;
+        break;
+      case 'T':
+        if (!ParseFirstNumber(data, &number)) break;
+        if (number > static_cast<uint64_t>(INT64_MAX)) break;
+        head.arrived = static_cast<int64_t>(number);
+        has_time = true;
+        break;
+      case 'A':
+        if (absl::StartsWith(data, "sasl_username=")) head.authenticated = true;
+        break;
+      case 'S':
+        head.has_sender = true;
+        head.sender = data;
+        break;
+      case 'O':
+        original = data;
+        break;
+      case 'R':
+        if (!head.recipient.empty()) break;
+        head.recipient = data;
+        head.orig_recipient = original;
+        break;
+      default:
+        break;
     }
-    // A message in maildrop has no 'C' yet: its size is known at the envelope's end.
-    if ((has_size && has_time) || type == 'M') break;
+    if (!head.recipient.empty() && has_time) break;
+    if (type == 'D') original = absl::string_view();
   }
+  // A message in maildrop has no 'C' yet: its size is known at the envelope's end.
   if (!has_time) return std::nullopt;
   return head;
 }
 
-PostfixSpool::PostfixSpool(absl::string_view queue_directory, const Limits& limits)
-    : directory_(queue_directory), limits_(limits) {}
+absl::string_view ParseDeferFile(absl::string_view bytes) {
+  for (absl::string_view line : absl::StrSplit(bytes, '\n')) {
+    if (absl::ConsumePrefix(&line, "reason=")) return line;
+  }
+  return {};
+}
+
+PostfixSpool::PostfixSpool(absl::string_view queue_directory, QueueSink sink,
+                           const Limits& limits)
+    : directory_(queue_directory), sink_(std::move(sink)), limits_(limits) {}
 
 bool PostfixSpool::Permitted() const {
   DIR* deferred = opendir(absl::StrCat(directory_, "/deferred").c_str());
@@ -103,109 +117,120 @@ bool PostfixSpool::Permitted() const {
 
 void PostfixSpool::Start(Instant) {
   if (busy()) return;
-  ++walk_;
+  ++walks_;
   totals_.clear();
-  failed_ = v1::UNAVAILABLE_UNSPECIFIED;
   for (const auto& [name, queue] : kQueues) {
-    waiting_.push_back({absl::StrCat(directory_, "/", name), queue});
+    // Postfix makes corrupt only when it needs it.
+    walk_.Add({absl::StrCat(directory_, "/", name), queue,
+               /*may_be_absent=*/queue == v1::QUEUE_CORRUPT});
     totals_[queue];
   }
 }
 
-bool PostfixSpool::OpenNext() {
-  at_ = std::move(waiting_.back());
-  waiting_.pop_back();
-  open_ = opendir(at_.path.c_str());
-  if (open_ != nullptr) return true;
-  // A hash directory may be gone by now, and Postfix makes corrupt only when it
-  // needs it.
-  const bool is_top = at_.path.rfind('/') == directory_.size();
-  if (errno == ENOENT && (!is_top || at_.queue == v1::QUEUE_CORRUPT)) return true;
-  failed_ = ToUnavailable(errno);
-  char buffer[128];
-  failure_ =
-      absl::StrCat("list ", at_.path, ": ", strerror_r(errno, buffer, sizeof buffer));
-  return false;
-}
-
 std::optional<v1::QueueReading> PostfixSpool::Poll(Instant now) {
   if (!busy()) return std::nullopt;
-  size_t entries = limits_.entries_per_poll;
   files_left_ = limits_.files_per_poll;
-  while (entries > 0 && files_left_ > 0) {
-    if (open_ == nullptr) {
-      if (waiting_.empty()) return Finish(now);
-      if (!OpenNext()) return Fail();
-      continue;
-    }
-    const dirent* entry = readdir(static_cast<DIR*>(open_));
-    if (entry == nullptr) {
-      closedir(static_cast<DIR*>(std::exchange(open_, nullptr)));
-      if (waiting_.empty()) return Finish(now);
-      continue;
-    }
-    --entries;
-    if (entry->d_name[0] != '.') {
-      TakeEntry(entry->d_name, entry->d_ino, entry->d_type);
+  for (size_t entries = limits_.entries_per_poll; entries > 0 && files_left_ > 0;
+       --entries) {
+    SpoolWalk::Entry entry;
+    switch (walk_.Next(&entry)) {
+      case SpoolWalk::Step::kEntry:
+        TakeEntry(entry);
+        break;
+      case SpoolWalk::Step::kDone:
+        return Finish(now);
+      case SpoolWalk::Step::kFailed: {
+        v1::QueueReading reading;
+        reading.set_unavailable(UnavailableOf(walk_.error()));
+        reading.set_detail(walk_.failure());
+        return reading;
+      }
     }
   }
   return std::nullopt;
 }
 
-void PostfixSpool::TakeEntry(const char* name, uint64_t inode, unsigned char type) {
+void PostfixSpool::TakeEntry(const SpoolWalk::Entry& entry) {
+  const auto queue = static_cast<v1::Queue>(entry.in->tag);
   // Hash directories have names of one character; ids are longer.
-  if (name[1] == '\0' && (type == DT_DIR || type == DT_UNKNOWN)) {
-    waiting_.push_back({absl::StrCat(at_.path, "/", name), at_.queue});
-    return;
+  if (entry.name[1] == '\0' && (entry.type == DT_DIR || entry.type == DT_UNKNOWN)) {
+    // It may be gone when its turn comes.
+    return walk_.Add({absl::StrCat(entry.in->path, "/", entry.name), entry.in->tag,
+                      /*may_be_absent=*/true});
   }
   // An id comes back soon, and so does an inode number; hardly both.
-  const uint64_t key = absl::HashOf(absl::string_view(name), inode);
+  const absl::string_view id = entry.name;
+  const uint64_t key = absl::HashOf(id, entry.inode);
   const auto known = messages_.find(key);
   if (known != messages_.end()) {
     // Met before in this walk: it moved on.
-    if (std::exchange(known->second.walk, walk_) == walk_) return;
-    return Count(known->second.head);
+    if (std::exchange(known->second.walk, walks_) == walks_) return;
+    return Count(id, queue, known->second);
   }
-  const std::optional<QueueFileHead> head = ReadHead(name);
+  std::optional<Message> message = ReadHead(entry);
   // Not there any more, or still being written: it counts when it is whole.
-  if (!head) return;
-  Count(*head);
-  if (messages_.size() < limits_.messages) messages_[key] = {*head, walk_};
+  if (!message) return;
+  message->walk = walks_;
+  const bool ask = limits_.reasons == SpoolReasons::kRead && queue == v1::QUEUE_DEFERRED;
+  const std::string defer = ask ? ReadDeferFile(entry) : "";
+  Count(id, queue, *message, ParseDeferFile(defer));
+  if (messages_.size() < limits_.messages) messages_[key] = *message;
 }
 
-std::optional<QueueFileHead> PostfixSpool::ReadHead(const char* name) {
+std::optional<PostfixSpool::Message> PostfixSpool::ReadHead(
+    const SpoolWalk::Entry& entry) {
   --files_left_;
   ++files_opened_;
-  const int fd = openat(dirfd(static_cast<DIR*>(open_)), name,
-                        O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOATIME);
-  const int file = fd >= 0 ? fd
-                           : openat(dirfd(static_cast<DIR*>(open_)), name,
-                                    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-  if (file < 0) return std::nullopt;
-  struct stat info {};
-  char head[kHeadBytes];
-  ssize_t got = -1;
-  if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & kReady) != 0) {
-    got = pread(file, head, sizeof head, 0);
-  }
-  close(file);
-  if (got <= 0) return std::nullopt;
-  std::optional<QueueFileHead> parsed =
-      ParseQueueFileHead({head, static_cast<size_t>(got)});
+  const std::optional<SpoolFile> file =
+      ReadSpoolFile(entry.directory, entry.name, kHeadBytes);
+  if (!file || (file->mode & kReady) == 0) return std::nullopt;
+  const std::optional<QueueFileHead> head = ParseQueueFileHead(file->bytes);
+  if (!head) return std::nullopt;
+  Message message;
   // As showq does: a file without a size of its content counts with its own.
-  if (parsed && parsed->size == 0) parsed->size = info.st_size;
-  return parsed;
+  message.bytes = head->size == 0 ? file->size : head->size;
+  message.arrived = head->arrived;
+  message.is_notice = head->has_sender && head->sender.empty();
+  const absl::string_view to = DomainOf(head->recipient);
+  message.to_domain = domains_.NumberOf(to);
+  const absl::string_view before = DomainOf(head->orig_recipient);
+  message.forwarded = !head->authenticated && !to.empty() && !before.empty() &&
+                      !absl::EqualsIgnoreCase(to, before);
+  return message;
 }
 
-void PostfixSpool::Count(const QueueFileHead& head) {
-  Total& total = totals_[at_.queue];
+// It lies below defer/ as the message does below deferred/.
+std::string PostfixSpool::ReadDeferFile(const SpoolWalk::Entry& entry) const {
+  const absl::string_view hashed =
+      absl::string_view(entry.in->path).substr(directory_.size() + strlen("/deferred"));
+  std::optional<SpoolFile> file = ReadSpoolFile(
+      AT_FDCWD, absl::StrCat(directory_, "/defer", hashed, "/", entry.name).c_str(),
+      kHeadBytes);
+  return file ? std::move(file->bytes) : "";
+}
+
+void PostfixSpool::Count(absl::string_view id, v1::Queue queue, const Message& message,
+                         absl::string_view reason) {
+  Total& total = totals_[queue];
   ++total.messages;
-  total.bytes += head.size;
-  total.oldest = std::min(total.oldest, head.arrived);
+  total.bytes += message.bytes;
+  total.oldest = std::min(total.oldest, message.arrived);
+  if (sink_ == nullptr) return;
+  QueuedMessage queued;
+  queued.key = QueueIdKey(id);
+  queued.queue = queue;
+  queued.bytes = message.bytes;
+  queued.arrived = message.arrived;
+  queued.is_notice = message.is_notice;
+  queued.forwarded = message.forwarded;
+  queued.to_domain = domains_.NameOf(message.to_domain);
+  queued.reason = reason;
+  sink_(queued);
 }
 
 v1::QueueReading PostfixSpool::Finish(Instant now) {
-  absl::erase_if(messages_, [this](const auto& one) { return one.second.walk != walk_; });
+  absl::erase_if(messages_,
+                 [this](const auto& one) { return one.second.walk != walks_; });
   v1::QueueReading reading;
   for (const auto& [name, queue] : kQueues) {
     const Total& total = totals_[queue];
@@ -219,19 +244,6 @@ v1::QueueReading PostfixSpool::Finish(Instant now) {
     }
   }
   return reading;
-}
-
-v1::QueueReading PostfixSpool::Fail() {
-  CloseDirectories();
-  v1::QueueReading reading;
-  reading.set_unavailable(failed_);
-  reading.set_detail(failure_);
-  return reading;
-}
-
-void PostfixSpool::CloseDirectories() {
-  waiting_.clear();
-  if (open_ != nullptr) closedir(static_cast<DIR*>(std::exchange(open_, nullptr)));
 }
 
 }  // namespace mailvane

@@ -14,32 +14,47 @@
 //
 // The format is Postfix's src/global/rec_type.h and src/cleanup: records of a
 // type byte, a length in base 128 (low groups first), and data; 'C' has the
-// message's size as its first number, 'T' its arrival in seconds, 'M' ends the
-// envelope.
+// message's size as its first number, 'T' its arrival in seconds, 'A' an attribute,
+// 'S' the sender, 'R' a recipient that waits ('D' once it was served) behind 'O', what
+// it was before aliases; 'M' ends the envelope.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
+#include "agent/source/domain_table.h"
+#include "agent/source/queued_message.h"
+#include "agent/source/spool_walk.h"
 #include "mailvane/v1/session.pb.h"
 #include "platform/clock.h"
 
 namespace mailvane {
 
-// What the head of a queue file says.
+// What the head of a queue file says.  The views live as long as its bytes.
 struct QueueFileHead {
   uint64_t size = 0;    // bytes of content, as postqueue shows it
   int64_t arrived = 0;  // seconds since 1970
+  bool has_sender = false;
+  absl::string_view sender;  // empty: the null sender
+  bool authenticated = false;
+  // The first that waits; empty: none in these bytes.
+  absl::string_view recipient;
+  // Before aliases; empty: not said.
+  absl::string_view orig_recipient;
 };
 
 // Nullopt: no queue file, or not one that is finished.  `bytes` is the file's
-// beginning; 4 KiB have always been enough for the two records in question.
+// beginning; 4 KiB have always been enough for size, arrival and first recipient.
 std::optional<QueueFileHead> ParseQueueFileHead(absl::string_view bytes);
+
+// What Postfix last heard about a message's recipients: "host mx.example.org[192.0.2.9]
+// said: 451 ...".  `bytes` is its file below defer/, where each recipient has a list of
+// name=value; the first reason is given.  Empty: none.
+absl::string_view ParseDeferFile(absl::string_view bytes);
 
 class PostfixSpool {
  public:
@@ -47,16 +62,16 @@ class PostfixSpool {
     // Directory entries and files looked at in one Poll.
     size_t entries_per_poll = 20'000;
     size_t files_per_poll = 1'000;
-    // Messages remembered, 40 bytes each; beyond, they are opened each time.
+    // Messages remembered, 50 bytes each; beyond, they are opened each time.
     size_t messages = 2'000'000;
+    // Of what is opened, and deferred.
+    SpoolReasons reasons = SpoolReasons::kLeave;
   };
 
-  explicit PostfixSpool(absl::string_view queue_directory)
-      : PostfixSpool(queue_directory, Limits()) {}
-  PostfixSpool(absl::string_view queue_directory, const Limits& limits);
-  ~PostfixSpool() { CloseDirectories(); }
-  PostfixSpool(const PostfixSpool&) = delete;
-  PostfixSpool& operator=(const PostfixSpool&) = delete;
+  // `sink` may be null.
+  explicit PostfixSpool(absl::string_view queue_directory, QueueSink sink = nullptr)
+      : PostfixSpool(queue_directory, std::move(sink), Limits()) {}
+  PostfixSpool(absl::string_view queue_directory, QueueSink sink, const Limits& limits);
 
   const std::string& path() const { return directory_; }
 
@@ -64,7 +79,7 @@ class PostfixSpool {
   bool Permitted() const;
 
   void Start(Instant now);
-  bool busy() const { return !waiting_.empty() || open_ != nullptr; }
+  bool busy() const { return walk_.busy(); }
   // The reading, once all is walked; all six queues, zeros included, or
   // `unavailable` with the reason.
   std::optional<v1::QueueReading> Poll(Instant now);
@@ -73,12 +88,12 @@ class PostfixSpool {
   uint64_t files_opened() const { return files_opened_; }
 
  private:
-  struct Directory {
-    std::string path;
-    v1::Queue queue;
-  };
   struct Message {
-    QueueFileHead head;
+    uint64_t bytes = 0;
+    int64_t arrived = 0;
+    uint32_t to_domain = DomainTable::kUnknown;
+    bool is_notice = false;
+    bool forwarded = false;
     uint32_t walk = 0;  // when it was last seen
   };
   struct Total {
@@ -87,30 +102,27 @@ class PostfixSpool {
     int64_t oldest = INT64_MAX;
   };
 
-  bool OpenNext();
-  void TakeEntry(const char* name, uint64_t inode, unsigned char type);
-  void Count(const QueueFileHead& head);
-  std::optional<QueueFileHead> ReadHead(const char* name);
+  void TakeEntry(const SpoolWalk::Entry& entry);
+  void Count(absl::string_view id, v1::Queue queue, const Message& message,
+             absl::string_view reason = {});
+  std::string ReadDeferFile(const SpoolWalk::Entry& entry) const;
+  std::optional<Message> ReadHead(const SpoolWalk::Entry& entry);
   v1::QueueReading Finish(Instant now);
-  v1::QueueReading Fail();
-  void CloseDirectories();
 
   const std::string directory_;
+  const QueueSink sink_;
   const Limits limits_;
 
   // Queue id and inode → what its head said.
   absl::flat_hash_map<uint64_t, Message> messages_;
-  uint32_t walk_ = 0;
+  DomainTable domains_;
+  uint32_t walks_ = 0;
   uint64_t files_opened_ = 0;
 
   // The walk that is under way.
-  std::vector<Directory> waiting_;
-  Directory at_;
-  void* open_ = nullptr;  // DIR*
+  SpoolWalk walk_;
   size_t files_left_ = 0;
   absl::flat_hash_map<int, Total> totals_;
-  v1::Unavailable failed_ = v1::UNAVAILABLE_UNSPECIFIED;
-  std::string failure_;
 };
 
 }  // namespace mailvane

@@ -17,6 +17,8 @@ constexpr size_t kMaxToken = 64;
 // Longest value that is passed over: a sender or a reason.  Postfix itself cuts
 // a line of a queue file or a defer log at far less.
 constexpr size_t kMaxSkipped = 1 << 20;
+// What is kept of an address or a reason.
+constexpr size_t kMostText = 1000;
 // The last second of the year 9999.
 constexpr int64_t kMaxArrival = 253'402'300'799;
 
@@ -56,9 +58,14 @@ absl::Status ShowqDecoder::Consume(absl::string_view bytes) {
         whole ? bytes.substr(0, static_cast<const char*>(nul) - bytes.data()) : bytes;
     bytes.remove_prefix(part.size() + (whole ? 1 : 0));
 
-    if (in_value_ && attribute_ == Attribute::kSkipped) {
+    if (in_value_ &&
+        (attribute_ == Attribute::kSkipped || attribute_ == Attribute::kText)) {
       skipped_ += part.size();
       if (skipped_ > kMaxSkipped) return Broken("has a value without an end");
+      if (attribute_ == Attribute::kText) {
+        const absl::string_view kept = part.substr(0, kMostText - text_->size());
+        text_->append(kept.data(), kept.size());
+      }
       if (whole) in_value_ = false;
       continue;
     }
@@ -98,7 +105,8 @@ absl::Status ShowqDecoder::TakeName(absl::string_view name) {
     attribute_ = Attribute::kProtocol;
   } else {
     // A later Postfix may have more to say.
-    attribute_ = Attribute::kSkipped;
+    text_ = sink_ == nullptr ? nullptr : TextNamed(name);
+    attribute_ = text_ == nullptr ? Attribute::kSkipped : Attribute::kText;
     skipped_ = 0;
   }
   list_is_empty_ = false;
@@ -139,10 +147,24 @@ absl::Status ShowqDecoder::TakeValue(absl::string_view value) {
       }
       size_ = number;
       break;
+    case Attribute::kText:
     case Attribute::kSkipped:
       break;
   }
   return absl::OkStatus();
+}
+
+// Where a value is kept; null: nowhere, because it is of no use or there is one.
+std::string* ShowqDecoder::TextNamed(absl::string_view name) {
+  if (name == "sender") has_sender_ = true;
+  for (const auto& [known, text] :
+       {std::pair<absl::string_view, std::string*>{"queue_id", &id_},
+        {"sender", &sender_},
+        {"recipient", &recipient_},
+        {"reason", &reason_}}) {
+    if (name == known) return text->empty() ? text : nullptr;
+  }
+  return nullptr;
 }
 
 absl::Status ShowqDecoder::EndList() {
@@ -163,12 +185,17 @@ absl::Status ShowqDecoder::EndList() {
     ++total.messages;
     total.bytes += *size_;
     total.oldest_arrival = std::min(total.oldest_arrival.value_or(*arrival_), *arrival_);
+    if (sink_ != nullptr) {
+      sink_({*queue_, *size_, *arrival_, id_, has_sender_, sender_, recipient_, reason_});
+    }
   }
   ++lists_;
   list_is_empty_ = true;
   queue_.reset();
   arrival_.reset();
   size_.reset();
+  has_sender_ = false;
+  for (std::string* text : {&id_, &sender_, &recipient_, &reason_}) text->clear();
   return absl::OkStatus();
 }
 

@@ -18,8 +18,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -38,9 +40,26 @@ struct ShowqTotal {
   std::optional<int64_t> oldest_arrival;
 };
 
+// One message, as far as it is of use; the views live for the call.
+struct ShowqMessage {
+  PostfixQueue queue = PostfixQueue::kDeferred;
+  uint64_t bytes = 0;
+  int64_t arrival = 0;
+  absl::string_view queue_id;
+  bool has_sender = false;
+  absl::string_view sender;  // empty: the null sender
+  // The first recipient, and why the first that has a reason waits; empty: not said.
+  absl::string_view recipient;
+  absl::string_view reason;
+};
+
 // For one answer.  Belongs to one thread.
 class ShowqDecoder {
  public:
+  using Sink = std::function<void(const ShowqMessage&)>;
+  // What a sink was told means something only after Finish said OK.
+  explicit ShowqDecoder(Sink sink = nullptr) : sink_(std::move(sink)) {}
+
   // Takes the next bytes, however the stream was split.  kInvalidArgument when
   // they make no sense, and from then on for ever.
   absl::Status Feed(absl::string_view bytes);
@@ -55,11 +74,12 @@ class ShowqDecoder {
 
  private:
   // What is done with the value that is being read.
-  enum class Attribute { kProtocol, kQueueName, kTime, kSize, kSkipped };
+  enum class Attribute { kProtocol, kQueueName, kTime, kSize, kText, kSkipped };
 
   absl::Status Consume(absl::string_view bytes);
   absl::Status TakeName(absl::string_view name);
   absl::Status TakeValue(absl::string_view value);
+  std::string* TextNamed(absl::string_view name);
   absl::Status EndList();
 
   absl::Status broken_;
@@ -69,9 +89,11 @@ class ShowqDecoder {
   // The token that the last bytes ended in.
   bool in_value_ = false;
   std::string partial_;
-  // Length so far of a value that is not kept.
+  // Length so far of a value that is kept in part, or not at all.
   size_t skipped_ = 0;
   Attribute attribute_ = Attribute::kSkipped;
+  // Of kText.
+  std::string* text_ = nullptr;
 
   // The list that is being read.
   uint64_t lists_ = 0;
@@ -80,7 +102,13 @@ class ShowqDecoder {
   std::optional<PostfixQueue> queue_;
   std::optional<int64_t> arrival_;
   std::optional<uint64_t> size_;
+  std::string id_;
+  bool has_sender_ = false;
+  std::string sender_;
+  std::string recipient_;
+  std::string reason_;
 
+  Sink sink_;
   std::array<ShowqTotal, kPostfixQueues> totals_;
 };
 

@@ -167,10 +167,28 @@ Json Queue(const v1::QueueReading& queue, absl::Time measured_at) {
                                                  ? Json(depth.oldest_age_seconds())
                                                  : Json(nullptr)}});
   }
+  Json causes = Json::array();
+  for (const v1::QueueCause& cause : queue.causes()) {
+    causes.push_back({{"provider", std::string(ProviderLabel(cause.provider()))},
+                      {"age", std::string(QueueAgeLabel(cause.age()))},
+                      {"reason", std::string(QueueReasonLabel(cause.reason()))},
+                      {"messages", cause.messages()},
+                      {"bytes", cause.bytes()}});
+  }
+  const auto nullable = [](bool known, uint64_t value) {
+    return known ? Json(value) : Json(nullptr);
+  };
   return {{"unavailable", NullableReason(queue.unavailable())},
           {"detail", Clean(queue.detail())},
           {"read_at", Rfc3339(measured_at - absl::Milliseconds(queue.age_ms()))},
-          {"depths", depths}};
+          {"depths", depths},
+          {"causes", causes},
+          {"arrived", nullable(queue.has_arrived(), queue.arrived())},
+          {"left", nullable(queue.has_left(), queue.left())},
+          {"counted_over_seconds",
+           nullable(queue.has_counted_over_seconds(), queue.counted_over_seconds())},
+          {"expiring_within_6h", nullable(queue.has_expiring(), queue.expiring())},
+          {"forwarded", nullable(queue.has_forwarded(), queue.forwarded())}};
 }
 
 // What the agent measured, in the words of its snapshot.

@@ -88,6 +88,32 @@ constexpr MetricFamily kQueueOldest = {"mailvane_queue_oldest_age_seconds",
                                        "Age of the queue's oldest message; a steady rise "
                                        "means that something is stuck. Absent "
                                        "while the queue is empty."};
+constexpr MetricFamily kQueueCauses = {
+    "mailvane_queue_messages_by_cause", MetricType::kGauge,
+    "server, provider, age, reason",
+    "Messages in the queue by who would have to take them, their age, and what the last "
+    "reply meant; the largest parts, the rest as reason other. Growth says where to "
+    "look."};
+constexpr MetricFamily kQueueExpiring = {
+    "mailvane_queue_expiring_messages", MetricType::kGauge, "server",
+    "Messages that are given up within six hours unless they are taken; above 0 somebody "
+    "is about to get a bounce. Absent: the lifetime is not known."};
+constexpr MetricFamily kQueueForwarded = {
+    "mailvane_queue_forwarded_messages", MetricType::kGauge, "server",
+    "Messages in the queue that an alias or a forward of the server sends elsewhere; "
+    "growth means that forwarded mail is no longer taken. Absent: nothing says."};
+constexpr MetricFamily kQueueArrivals = {
+    "mailvane_queue_arrivals_per_second", MetricType::kGauge, "server",
+    "Messages that came to stand in the queue, over the last ten minutes; above the "
+    "departures the queue grows."};
+constexpr MetricFamily kQueueDepartures = {
+    "mailvane_queue_departures_per_second", MetricType::kGauge, "server",
+    "Messages that stood in the queue and left it, over the last ten minutes; at 0 "
+    "nothing is taken."};
+constexpr MetricFamily kQueueDrain = {
+    "mailvane_queue_drain_seconds", MetricType::kGauge, "server",
+    "How long the queue will take to empty at the present rates. Absent: it does not "
+    "shrink, or is empty."};
 constexpr MetricFamily kDeliveries = {"mailvane_deliveries_total", MetricType::kCounter,
                                       "server, provider, status",
                                       "Delivery attempts by recipient and outcome; a "
@@ -156,6 +182,11 @@ struct SourceSum {
   std::optional<uint64_t> lag_bytes;
 };
 
+struct CauseSum {
+  absl::string_view provider, age, reason;
+  uint64_t messages;
+};
+
 // One system, with what its agent said folded into the closed sets of labels.
 struct Series {
   const SystemState* system;
@@ -164,6 +195,7 @@ struct Series {
   const v1::Snapshot* snapshot = nullptr;
   std::vector<SourceSum> sources;
   std::vector<QueueSums> queues;
+  std::vector<CauseSum> causes;
   std::vector<Sum> deliveries;
   std::vector<Sum> findings;
   std::vector<Sum> account_findings;
@@ -215,6 +247,38 @@ void FoldQueues(const v1::QueueReading& reading, std::vector<QueueSums>* sums) {
   }
 }
 
+// As many as a server may have; what an agent says beyond is of no cause.
+constexpr size_t kMostCauses = 40;
+
+void FoldCauses(const v1::QueueReading& reading, std::vector<CauseSum>* sums) {
+  if (reading.unavailable() != v1::UNAVAILABLE_UNSPECIFIED) return;
+  for (const v1::QueueCause& cause : reading.causes()) {
+    const CauseSum row = {ProviderLabel(cause.provider()), QueueAgeLabel(cause.age()),
+                          QueueReasonLabel(cause.reason()), cause.messages()};
+    const auto it = std::find_if(sums->begin(), sums->end(), [&](const CauseSum& sum) {
+      return sum.provider == row.provider && sum.age == row.age &&
+             sum.reason == row.reason;
+    });
+    if (it != sums->end()) {
+      it->messages += row.messages;
+    } else if (sums->size() < kMostCauses) {
+      sums->push_back(row);
+    }
+  }
+}
+
+// Absent: the queue does not shrink, or that is not known.
+std::optional<double> DrainSeconds(const v1::QueueReading& queue) {
+  uint64_t messages = 0;
+  for (const v1::QueueDepth& depth : queue.depths()) messages += depth.messages();
+  if (!queue.has_left() || queue.left() <= queue.arrived() || messages == 0) {
+    return std::nullopt;
+  }
+  return static_cast<double>(messages) *
+         static_cast<double>(queue.counted_over_seconds()) /
+         static_cast<double>(queue.left() - queue.arrived());
+}
+
 Series Fold(const SystemState& system, const Peers& peers) {
   Series series;
   series.system = &system;
@@ -223,7 +287,10 @@ Series Fold(const SystemState& system, const Peers& peers) {
   const v1::Snapshot& snapshot = *system.measurements;
   series.snapshot = &snapshot;
   FoldSources(snapshot, &series.sources);
-  if (snapshot.has_queue()) FoldQueues(snapshot.queue(), &series.queues);
+  if (snapshot.has_queue()) {
+    FoldQueues(snapshot.queue(), &series.queues);
+    FoldCauses(snapshot.queue(), &series.causes);
+  }
   for (const v1::DeliveryCount& count : snapshot.deliveries()) {
     Add(ProviderLabel(count.provider()), StatusLabel(count.status()), count.count(),
         &series.deliveries);
@@ -377,6 +444,55 @@ void WriteQueues(absl::Span<const Series> all, Exposition* out) {
   }
 }
 
+// What the queue's reading says beyond its depths.
+void WriteQueueView(absl::Span<const Series> all, Exposition* out) {
+  Begin(kQueueCauses, out);
+  for (const Series& one : all) {
+    for (const CauseSum& sum : one.causes) {
+      out->Sample(one.server,
+                  {{"provider", sum.provider}, {"age", sum.age}, {"reason", sum.reason}},
+                  static_cast<double>(sum.messages));
+    }
+  }
+  using Value = std::optional<double> (*)(const v1::QueueReading&);
+  const std::pair<const MetricFamily*, Value> gauges[] = {
+      {&kQueueExpiring,
+       [](const v1::QueueReading& queue) -> std::optional<double> {
+         if (!queue.has_expiring()) return std::nullopt;
+         return static_cast<double>(queue.expiring());
+       }},
+      {&kQueueForwarded,
+       [](const v1::QueueReading& queue) -> std::optional<double> {
+         if (!queue.has_forwarded()) return std::nullopt;
+         return static_cast<double>(queue.forwarded());
+       }},
+      {&kQueueArrivals,
+       [](const v1::QueueReading& queue) -> std::optional<double> {
+         if (queue.counted_over_seconds() == 0) return std::nullopt;
+         return static_cast<double>(queue.arrived()) /
+                static_cast<double>(queue.counted_over_seconds());
+       }},
+      {&kQueueDepartures,
+       [](const v1::QueueReading& queue) -> std::optional<double> {
+         if (queue.counted_over_seconds() == 0) return std::nullopt;
+         return static_cast<double>(queue.left()) /
+                static_cast<double>(queue.counted_over_seconds());
+       }},
+      {&kQueueDrain, &DrainSeconds},
+  };
+  for (const auto& [family, value] : gauges) {
+    Begin(*family, out);
+    for (const Series& one : all) {
+      if (!one.snapshot || !one.snapshot->has_queue()) continue;
+      const v1::QueueReading& queue = one.snapshot->queue();
+      if (queue.unavailable() != v1::UNAVAILABLE_UNSPECIFIED) continue;
+      if (const std::optional<double> number = value(queue)) {
+        out->Sample(one.server, {}, *number);
+      }
+    }
+  }
+}
+
 void WriteCounters(absl::Span<const Series> all, Exposition* out) {
   Begin(kDeliveries, out);
   for (const Series& one : all) {
@@ -427,6 +543,7 @@ std::string Write(absl::Span<const Series> all, ExpositionFormat format) {
   WriteStatus(all, &out);
   WriteSources(all, &out);
   WriteQueues(all, &out);
+  WriteQueueView(all, &out);
   WriteCounters(all, &out);
   return std::move(out).Finish();
 }

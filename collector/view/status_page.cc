@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "collector/fleet/verdict.h"
@@ -298,6 +299,31 @@ std::string Size(uint64_t bytes) {
                    : absl::StrFormat("%.1f %s", size, kUnits[unit]);
 }
 
+// "under_10m" → "under 10m".
+std::string InWords(absl::string_view label) {
+  return absl::StrReplaceAll(label, {{"_", " "}});
+}
+
+// Why mail waits, the largest part first.
+void AppendCauses(const v1::QueueReading& queue, Html* out) {
+  if (queue.causes().empty()) return;
+  *out << "<table>\n<caption>Why they wait</caption>\n<thead><tr>"
+       << "<th scope=\"col\">Where to</th><th scope=\"col\">Age</th>"
+       << "<th scope=\"col\">Reason</th>"
+       << "<th scope=\"col\" class=\"number\">Messages</th></tr></thead>\n<tbody>\n";
+  for (const v1::QueueCause& cause : queue.causes()) {
+    *out << "<tr><th scope=\"row\">" << Escaped(InWords(ProviderLabel(cause.provider())))
+         << "</th><td>" << Escaped(InWords(QueueAgeLabel(cause.age()))) << "</td><td>"
+         << Escaped(InWords(QueueReasonLabel(cause.reason())))
+         << "</td><td class=\"number\">" << cause.messages() << "</td></tr>\n";
+  }
+  *out << "</tbody>\n</table>\n";
+  if (queue.expiring() > 0) {
+    *out << "<p>" << queue.expiring()
+         << " of them will be given up within six hours.</p>\n";
+  }
+}
+
 // The queue, or in a sentence why there is none.
 void AppendQueue(const SystemState& system, absl::Time now, Html* out) {
   *out << "<h2>Mail queue</h2>\n";
@@ -331,9 +357,10 @@ void AppendQueue(const SystemState& system, absl::Time now, Html* out) {
     *out << "</td></tr>\n";
   }
   const absl::Time read_at = system.measured_at - absl::Milliseconds(queue.age_ms());
-  *out << "</tbody>\n</table>\n<p class=\"quiet\">Read on " << TimeElement(read_at)
-       << ", " << Escaped(ShortDuration(now - read_at))
-       << " before this page was made.</p>\n";
+  *out << "</tbody>\n</table>\n";
+  AppendCauses(queue, out);
+  *out << "<p class=\"quiet\">Read on " << TimeElement(read_at) << ", "
+       << Escaped(ShortDuration(now - read_at)) << " before this page was made.</p>\n";
 }
 
 }  // namespace

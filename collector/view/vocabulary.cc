@@ -30,6 +30,30 @@ constexpr absl::string_view kProviders[] = {
     "barracuda", "cisco",        "broadcom",  "sophos",    "trendmicro", "cloudflare",
     "amazon",    "godaddy",      "gmail",     "icloud",    "web_de",     "microsoft365",
     "bt",        "virgin_media", "telus",     "bell",      "rogers",     "shaw",
+    "unknown",
+};
+
+constexpr absl::string_view kQueueAges[] = {
+    "under_10m", "under_1h", "under_4h", "under_1d", "under_3d", "older",
+};
+
+// The classes of replies, and what is no reply's.
+constexpr absl::string_view kQueueReasons[] = {
+    "not_tried",       "held",
+    "unknown",         "delivered",
+    "mailbox_unknown", "domain_unknown",
+    "mailbox_full",    "mailbox_disabled",
+    "ip_blocked",      "dnsbl_listed",
+    "ip_reputation",   "domain_reputation",
+    "rate_limited",    "too_many_connections",
+    "greylisted",      "ptr_missing",
+    "auth_failed",     "tls_required",
+    "content_spam",    "content_virus",
+    "policy",          "message_too_big",
+    "relay_denied",    "network",
+    "dns_failure",     "tls_failure",
+    "system",          "expired",
+    "syntax",          "unclassified",
 };
 
 constexpr absl::string_view kFindings[] = {
@@ -75,9 +99,17 @@ absl::string_view QueueLabel(v1::Queue queue) {
       return "maildrop";
     case v1::QUEUE_CORRUPT:
       return "corrupt";
+    case v1::QUEUE_FROZEN:
+      return "frozen";
     default:
       return kOther;
   }
+}
+
+absl::string_view QueueAgeLabel(absl::string_view age) { return OneOf(kQueueAges, age); }
+
+absl::string_view QueueReasonLabel(absl::string_view reason) {
+  return OneOf(kQueueReasons, reason);
 }
 
 absl::string_view StatusLabel(v1::DeliveryStatus status) {
@@ -171,6 +203,8 @@ absl::string_view QueueForPeople(v1::Queue queue) {
       return "Maildrop";
     case v1::QUEUE_CORRUPT:
       return "Corrupt";
+    case v1::QUEUE_FROZEN:
+      return "Frozen";
     default:
       return "Other";
   }

@@ -10,6 +10,9 @@ namespace mailvane {
 
 // Labels.  Each returns a literal.
 absl::string_view QueueLabel(v1::Queue queue);
+// Of QueueCause.
+absl::string_view QueueAgeLabel(absl::string_view age);
+absl::string_view QueueReasonLabel(absl::string_view reason);
 absl::string_view StatusLabel(v1::DeliveryStatus status);
 absl::string_view LevelLabel(v1::Level level);
 // "permission_denied".  UNAVAILABLE_UNSPECIFIED, which is no reason, is "other".

@@ -397,8 +397,8 @@ TEST_F(CoreTest, ASourcesTransitionsAreToldOnce) {
 TEST_F(CoreTest, WhatAHostDoesNotHaveIsNoTransition) {
   v1::QueueReading reading;
   reading.set_unavailable(v1::UNAVAILABLE_NOT_CONFIGURED);
-  ASSERT_OK(core_->TakeQueue(now_, "/var/spool/postfix", reading));
-  ASSERT_OK(core_->TakeQueue(now_, "/var/spool/postfix", reading));
+  ASSERT_OK(core_->TakeQueue(now_, "postfix_queue", "/var/spool/postfix", reading));
+  ASSERT_OK(core_->TakeQueue(now_, "postfix_queue", "/var/spool/postfix", reading));
   EXPECT_THAT(Transitions(), IsEmpty());
   ASSERT_THAT(core_->Snapshot(now_).sources(), SizeIs(1)) << "the state says so";
 }
@@ -488,7 +488,7 @@ TEST_F(CoreTest, ASnapshotSaysHowOldEachReadingIs) {
   EXPECT_FALSE(core_->Snapshot(now_).has_queue()) << "not looked for yet";
   v1::QueueReading queue;
   queue.add_depths()->set_messages(3);
-  ASSERT_OK(core_->TakeQueue(now_, "/var/spool/postfix", queue));
+  ASSERT_OK(core_->TakeQueue(now_, "postfix_queue", "/var/spool/postfix", queue));
   Wait(absl::Seconds(2));
   v1::PingReading ping;
   ping.set_peer("NC036");

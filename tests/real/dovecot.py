@@ -63,6 +63,12 @@ service submission-login {{
     port = {submission}
   }}
 }}
+# An address with failures is not made to wait.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 {settings}
 """
 

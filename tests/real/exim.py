@@ -171,8 +171,10 @@ class Exim:
             if login:
                 client.login(*login)
             for number in range(1, n + 1):
-                text = (f"From: <{sender}>\r\nTo: {', '.join(recipients)}\r\n"
-                        f"Subject: {subject} {number}\r\n\r\n{body}")
+                # A bare line feed is no line's end to Exim.
+                text = (f"From: <{sender}>\nTo: {', '.join(recipients)}\n"
+                        f"Subject: {subject} {number}\n\n{body}"
+                        ).replace("\n", "\r\n")
                 _expect(client, 250, client.mail(sender))
                 for recipient in recipients:
                     _expect(client, 250, client.rcpt(recipient))
@@ -206,10 +208,11 @@ class Exim:
             return (found,) if len(found) == number else None
         return wait_until(there, f"{number} messages", seconds)[0]
 
-    def flush(self, *options: str) -> None:
+    def flush(self, how: str = "-qf") -> None:
         """A delivery attempt for everything that is not frozen; returns when
-        all are over."""
-        self.run("exim4", *options, "-qf")
+        all are over. `how`: "-qff" for what is frozen as well, "-qfGNAME" for
+        the queue of that name."""
+        self.run("exim4", how)
 
     def message(self, option: str, *ids: str) -> str:
         """`exim -M…`: -Mf freezes, -Mt thaws, -Mrm removes, -Mg gives up."""

@@ -8,7 +8,6 @@ one; queue ids, process ids and times differ then, the story does not.
 
 import contextlib
 import pathlib
-import re
 import smtplib
 import socket
 import sys
@@ -242,19 +241,6 @@ class Story:
         return self._postfix.wait_for_log(pattern, number)
 
 
-def check(log: str) -> None:
-    """Nothing of the machine that recorded it may be in there."""
-    for address in re.findall(r"\d+\.\d+\.\d+\.\d+", log):
-        if not re.match(r"192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|127\.0\.0\."
-                        r"|\d\.\d\.\d\.\d$", address):
-            raise SystemExit(f"{address} is in the log")
-    for domain in re.findall(r"@([\w.-]+)", log):
-        if not re.search(r"(^|\.)example(\.(com|net|org))?$", domain):
-            raise SystemExit(f"{domain} is in the log")
-    if re.search(rf"\b{re.escape(socket.gethostname())}\b", log):
-        raise SystemExit("this machine's name is in the log")
-
-
 def main() -> None:
     documentation_network.enter()
     target = pathlib.Path(sys.argv[1]) if sys.argv[1:] else DEFAULT
@@ -289,7 +275,7 @@ def main() -> None:
             hosts=HOSTS, settings=SETTINGS, host=SERVER, port=25))
         story(postfix, remote)
         log = postfix.log_path.read_text()
-    check(log)
+    documentation_network.check(log)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(log)
     print(f"{target}: {log.count(chr(10))} lines")

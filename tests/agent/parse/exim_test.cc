@@ -25,6 +25,10 @@ void Check(const Row& row) {
 TEST(Exim, ReadsItsLines) {
   const Row rows[] = {
       // Arrivals.
+      {"1rVDhn-0001bo-D3 <= a@example.net H=(x) [192.0.2.7]:4711 I=[198.51.100.1]:25 "
+       "P=esmtp L.- S=9 M8S=0 RT=0.005s T=\"hi\" from <a@example.net> for b@example.org",
+       "queued id=1rVDhn-0001bo-D3 ip=192.0.2.7 port=4711 from=<a@example.net> helo=x "
+       "proto=esmtp size=9 nrcpt=1"},
       {"1rVDhn-0001bo-D3 <= ann@example.net H=mx.example.net (helo.example.net) "
        "[192.0.2.7]:4711 I=[198.51.100.1]:587 P=esmtpsa X=TLS1.3:ECDHE:256 CV=no "
        "A=dovecot_login:ann@example.net S=1234 id=abc@example.net T=\"a \\\"b\\\" "
@@ -73,6 +77,18 @@ TEST(Exim, ReadsItsLines) {
        "R=userforward T=address_pipe",
        "delivery id=1rVDhn-0001bo-D3 to=bob@example.net transport=address_pipe "
        "status=sent"},
+      // A local part that needs quotes is shown without them.
+      {"1rVDhn-0001bo-D3 => a => b@example.org <\"a => b\"@example.org> R=r T=t C=\"250 "
+       "ok\"",
+       "delivery id=1rVDhn-0001bo-D3 to=\"a => b\"@example.org transport=t status=sent "
+       "reply=250 ok"},
+      {"1rVDhn-0001bo-D3 ** a\"b@example.org <\"a\\\"b\"@Example.ORG>: no",
+       "delivery id=1rVDhn-0001bo-D3 to=\"a\\\"b\"@Example.ORG status=bounced reply=no"},
+      // In a queue with a name.
+      {"1rVDhn-0001bo-D3 == b@example.org Q=bulk R=r T=t defer (-54): retry time not "
+       "reached for any host for 'example.org'",
+       "delivery id=1rVDhn-0001bo-D3 to=b@example.org transport=t status=deferred "
+       "reply=retry time not reached for any host for 'example.org'"},
       {"1rVDhn-0001bo-D3 => :blackhole: <bob@example.net> R=system_aliases",
        "delivery id=1rVDhn-0001bo-D3 to=bob@example.net status=sent"},
       {"1rVDhn-0001bo-D3 ** bob@example.org R=dnslookup T=remote_smtp H=mx.example.org "
@@ -146,6 +162,18 @@ TEST(Exim, ReadsItsLines) {
        "reject ip=192.0.2.7 stage=CONNECT dsn=5.7.1 reply=554 5.7.1 no"},
       {"rejected HELO from [192.0.2.7]: syntactically invalid argument(s): a b",
        "reject ip=192.0.2.7 stage=HELO"},
+      {"H=(x) [192.0.2.7] F=<a@example.net> rejected RCPT <b@example.org>",
+       "reject ip=192.0.2.7 from=<a@example.net> to=b@example.org helo=x stage=RCPT"},
+      {"rejected MAIL FROM:<a@example.net> H=(x) [192.0.2.7]:4711: message too big: "
+       "size=999999 max=20480",
+       "reject ip=192.0.2.7 port=4711 from=<a@example.net> helo=x stage=MAIL "
+       "reply=message too big: size=999999 max=20480"},
+      {"too many recipients: excess temporarily rejected: sender=<a@example.net> H=(x) "
+       "[192.0.2.7]",
+       "reject ip=192.0.2.7 from=<a@example.net> helo=x stage=RCPT reply=too many "
+       "recipients"},
+      {"too many recipients: message rejected: sender=<> H=(x) [192.0.2.7]",
+       "reject ip=192.0.2.7 from=<> helo=x stage=DATA reply=too many recipients"},
       {"H=(x) [192.0.2.7] Warning: unknown recipient", "other"},
       // Authentication.
       {"dovecot_login authenticator failed for H=mx.example.net (x) [192.0.2.7]:4711 "
@@ -154,7 +182,8 @@ TEST(Exim, ReadsItsLines) {
        "method=dovecot_login helo=x reply=535 Incorrect authentication data"},
       {"plain authenticator failed for (x) [192.0.2.7]: 435 Unable to authenticate at "
        "present (set_id=ann): failed to connect",
-       "auth_failed AMBIGUOUS ip=192.0.2.7 reply=435 Unable to authenticate at present"},
+       "auth_failed ip=192.0.2.7 account=ann method=plain helo=x reply=435 Unable to "
+       "authenticate at present"},
       {"login authenticator failed for [192.0.2.7]: 501 Invalid base64 data",
        "auth_failed ip=192.0.2.7 method=login reply=501 Invalid base64 data"},
       // Connections.
@@ -204,7 +233,16 @@ TEST(Exim, BelievesNothingThatAStrangerCouldHaveWritten) {
       {"1rVDhn-0001bo-D3 <= a@example.net H=(x) [192.0.2.7] U=u P=esmtpsa A=login:ceo "
        "S=1 P=esmtp S=9",
        "queued AMBIGUOUS id=1rVDhn-0001bo-D3 from=<a@example.net>"},
+      {"1rVDhn-0001bo-D3 => ceo@example.net R=x T=y C=250@example.org "
+       "<\"ceo@example.net R=x T=y C=250\"@example.org> R=r T=t C=\"250 ok\"",
+       "delivery id=1rVDhn-0001bo-D3 to=\"ceo@example.net R=x T=y C=250\"@example.org "
+       "transport=t status=sent reply=250 ok"},
+      // An alias to such an address.
+      {"1rVDhn-0001bo-D3 => a => b@example.org <info@example.net> R=r T=t",
+       "delivery AMBIGUOUS id=1rVDhn-0001bo-D3 status=sent"},
       // User names.
+      {"login authenticator failed for (x) [192.0.2.7]: 435 no (set_id=ceo): x): down",
+       "auth_failed AMBIGUOUS ip=192.0.2.7 reply=435 no"},
       {"1rVDhn-0001bo-D3 <= a@example.net H=(x) [192.0.2.7] P=esmtpsa A=login:a b S=9",
        "queued AMBIGUOUS id=1rVDhn-0001bo-D3 from=<a@example.net>"},
       {"login authenticator failed for (x) [192.0.2.7]: 535 no (set_id=x (set_id=ceo)",

@@ -300,7 +300,7 @@ TEST(ShowqReader, ReadsOnlySoMuchAtOnce) {
   service.Listen();
   ShowqReader::Limits limits;
   limits.poll_bytes = 1;
-  ShowqReader reader(service.directory(), limits);
+  ShowqReader reader(service.directory(), nullptr, limits);
   reader.Start(At(0));
   service.Accept();
   service.Say(kGreeting + kEnd);

@@ -163,7 +163,7 @@ TEST_F(PostfixSpoolTest, ALargeQueueIsReadInSlices) {
   }
   PostfixSpool::Limits limits;
   limits.files_per_poll = 10;
-  PostfixSpool spool(directory_.string(), limits);
+  PostfixSpool spool(directory_.string(), nullptr, limits);
   EXPECT_EQ(Of(Read(spool), v1::QUEUE_DEFERRED).messages(), 100u);
   EXPECT_GE(polls_, 10);
 }
@@ -174,7 +174,7 @@ TEST_F(PostfixSpoolTest, WhatItCannotRememberIsOpenedEachTime) {
   }
   PostfixSpool::Limits limits;
   limits.messages = 5;
-  PostfixSpool spool(directory_.string(), limits);
+  PostfixSpool spool(directory_.string(), nullptr, limits);
   Read(spool);
   EXPECT_EQ(Of(Read(spool), v1::QUEUE_DEFERRED).messages(), 20u);
   EXPECT_EQ(spool.files_opened(), 35u);

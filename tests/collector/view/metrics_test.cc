@@ -12,6 +12,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "agent/analyze/queue_view.h"
+#include "agent/reputation/provider.h"
+#include "agent/reputation/reply_class.h"
+#include "collector/view/vocabulary.h"
 #include "nlohmann/json.hpp"
 #include "tests/collector/view/demo_fleet.h"
 
@@ -108,6 +112,88 @@ TEST(FleetMetrics, AQueueThatCannotBeReadHasNoNumbers) {
       ElementsAre("mailvane_source_up{server=\"NC025\",source=\"postfix_log\"} 1",
                   "mailvane_source_up{server=\"NC025\",source=\"postfix_queue\"} 0"));
   EXPECT_THAT(text, Not(HasSubstr("/var"))) << "no path, no free text";
+}
+
+v1::QueueCause* AddCause(const char* provider, const char* age, const char* reason,
+                         uint64_t messages, v1::Snapshot* snapshot) {
+  v1::QueueCause* const cause = snapshot->mutable_queue()->add_causes();
+  cause->set_provider(provider);
+  cause->set_age(age);
+  cause->set_reason(reason);
+  cause->set_messages(messages);
+  return cause;
+}
+
+TEST(FleetMetrics, TellsWhyMailWaitsAndHowLongItWill) {
+  FleetSnapshot fleet = DemoFleet();
+  SystemState& system = FindSystem(fleet, "NC018");
+  v1::Snapshot snapshot = *system.measurements;
+  AddCause("google", "under_1h", "rate_limited", 30, &snapshot);
+  AddCause("unknown", "older", "unknown", 11, &snapshot);
+  AddCause("evil\"} 1", "evil", "evil", 1, &snapshot);
+  AddCause("evil2", "evil", "evil", 2, &snapshot);
+  snapshot.mutable_queue()->set_expiring(5);
+  snapshot.mutable_queue()->set_arrived(60);
+  snapshot.mutable_queue()->set_left(120);
+  snapshot.mutable_queue()->set_counted_over_seconds(600);
+  SetMeasurements(&system, snapshot);
+  const std::string text = RenderAgentMetrics(fleet, system, ExpositionFormat::kText);
+  const std::string name = "mailvane_queue_messages_by_cause{server=\"NC018\",provider=";
+  EXPECT_THAT(
+      Samples(text, "mailvane_queue_messages_by_cause"),
+      ElementsAre(name + "\"google\",age=\"under_1h\",reason=\"rate_limited\"} 30",
+                  name + "\"unknown\",age=\"older\",reason=\"unknown\"} 11",
+                  name + "\"other\",age=\"other\",reason=\"other\"} 3"));
+  EXPECT_THAT(Samples(text, "mailvane_queue_expiring_messages"),
+              ElementsAre("mailvane_queue_expiring_messages{server=\"NC018\"} 5"));
+  EXPECT_THAT(Samples(text, "mailvane_queue_forwarded_messages"), IsEmpty());
+  EXPECT_THAT(Samples(text, "mailvane_queue_arrivals_per_second"),
+              ElementsAre("mailvane_queue_arrivals_per_second{server=\"NC018\"} 0.1"));
+  EXPECT_THAT(Samples(text, "mailvane_queue_departures_per_second"),
+              ElementsAre("mailvane_queue_departures_per_second{server=\"NC018\"} 0.2"));
+  // 44 messages, one less every ten seconds.
+  EXPECT_THAT(Samples(text, "mailvane_queue_drain_seconds"),
+              ElementsAre("mailvane_queue_drain_seconds{server=\"NC018\"} 440"));
+
+  snapshot.mutable_queue()->set_left(60);
+  SetMeasurements(&system, snapshot);
+  EXPECT_THAT(Samples(RenderAgentMetrics(fleet, system, ExpositionFormat::kText),
+                      "mailvane_queue_drain_seconds"),
+              IsEmpty())
+      << "it does not shrink";
+}
+
+TEST(FleetMetrics, CausesAreBoundedWhateverAnAgentSays) {
+  FleetSnapshot fleet = DemoFleet();
+  SystemState& system = FindSystem(fleet, "NC018");
+  v1::Snapshot snapshot = *system.measurements;
+  for (const absl::string_view provider : Providers()) {
+    for (int i = 0; i < kReplyClasses; ++i) {
+      AddCause(std::string(provider).c_str(), "older",
+               std::string(ReplyClassName(static_cast<ReplyClass>(i))).c_str(), 1,
+               &snapshot);
+    }
+  }
+  SetMeasurements(&system, snapshot);
+  EXPECT_LE(Samples(RenderAgentMetrics(fleet, system, ExpositionFormat::kText),
+                    "mailvane_queue_messages_by_cause")
+                .size(),
+            40u);
+}
+
+// The two programs know the same words, and neither includes the other.
+TEST(Vocabulary, HasTheAgentsWordsForCauses) {
+  for (const absl::string_view provider : Providers()) {
+    EXPECT_EQ(ProviderLabel(provider), provider);
+  }
+  for (int i = 0; i < kReplyClasses; ++i) {
+    const absl::string_view name = ReplyClassName(static_cast<ReplyClass>(i));
+    EXPECT_EQ(QueueReasonLabel(name), name);
+  }
+  for (const int minutes : {1, 30, 100, 300, 3000, 9000}) {
+    const absl::string_view name = QueueAgeName(absl::Minutes(minutes));
+    EXPECT_EQ(QueueAgeLabel(name), name);
+  }
 }
 
 TEST(FleetMetrics, NoQueueLookedForYetIsNoSampleAtAll) {

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "collector/fleet/fleet_snapshot.h"
 #include "platform/clock.h"
@@ -30,18 +29,6 @@ struct HealthSpan {
   int64_t until = 0;
   // Never kUnknown.
   Health health = Health::kOperational;
-};
-
-// One day of UTC.  The four sum up to the day's 86,400 seconds, or on a day that is
-// not over, to those that have passed.
-struct DayShares {
-  absl::CivilDay day;
-  // Operational or degraded: mail flows.
-  int up = 0;
-  // A partial or a major outage.
-  int down = 0;
-  int maintenance = 0;
-  int unknown = 0;
 };
 
 class HealthLedger {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "mailvane/v1/alert.pb.h"
@@ -41,6 +42,8 @@ enum class PingState { kUnknown, kUp, kDown };
 const char* Name(Lifecycle lifecycle);
 const char* Name(Health health);
 const char* Name(PingState ping);
+// Absent: no health has that name.
+std::optional<Health> HealthOf(absl::string_view name);
 
 // Who can reach a system, from all vantage points together.
 struct PingSummary {

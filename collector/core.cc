@@ -14,6 +14,14 @@ constexpr int kPostsRestored = 20;
 constexpr size_t kMostDrafts = 100;
 // What an agent tells is judged at once, but not more often than this.
 constexpr absl::Duration kLookPause = absl::Milliseconds(200);
+constexpr int kDaysShown = 90;
+constexpr absl::Duration kDaysPause = absl::Minutes(1);
+
+// Whose days are counted: a system that is being built, or that serves the house
+// itself, owes nobody anything.
+bool IsInService(Lifecycle lifecycle) {
+  return lifecycle == Lifecycle::kOperational || lifecycle == Lifecycle::kRetiring;
+}
 
 }  // namespace
 
@@ -25,7 +33,8 @@ CollectorCore::CollectorCore(const v1::Inventory& inventory, const Options& opti
       seen_at_(now.mono),
       now_(now),
       looked_at_(now.mono),
-      listed_(std::make_shared<const std::vector<v1::Alert>>()) {
+      listed_(std::make_shared<const std::vector<v1::Alert>>()),
+      ledger_(options.ledger) {
   stats_.started_at = now.wall;
 }
 
@@ -42,6 +51,17 @@ absl::Status CollectorCore::Restore(Store* store) {
   if (!posts.ok()) return posts.status();
   for (auto row = posts->rbegin(); row != posts->rend(); ++row) {
     fleet_.AddPost({row->id, row->created, row->system, row->title, row->body});
+  }
+  absl::StatusOr<std::vector<HealthRow>> health = store->LoadHealth();
+  if (!health.ok()) return health.status();
+  for (HealthRow& row : *health) {
+    // A word of a later version is unknown to this one.
+    ledger_.Restore({std::move(row.system), row.from, row.until,
+                     HealthOf(row.health).value_or(Health::kUnknown)});
+  }
+  if (ledger_.dropped() > 0) {
+    Log(LogLevel::kWarning, "spans of health in the store make no sense",
+        {{"spans", ledger_.dropped()}});
   }
   absl::StatusOr<std::vector<AlertRow>> alerts = store->LoadAlerts();
   if (!alerts.ok()) return alerts.status();
@@ -94,6 +114,8 @@ void CollectorCore::Tick(Instant now) {
   if (write_all) seen_at_ = now.mono;
   WriteSeen(write_all);
   const FleetSnapshot snapshot = fleet_.Snapshot(now, stats_);
+  ObserveHealth(snapshot);
+  if (write_all) TakeHealth();
   LookAt(snapshot);
   for (const HealthTransition& transition : transitions) {
     for (const SystemState& system : snapshot.systems) {
@@ -107,6 +129,30 @@ void CollectorCore::Tick(Instant now) {
 void CollectorCore::Drain(absl::Duration spread) {
   sessions_.Drain(spread);
   WriteSeen(true);
+  TakeHealth();
+  may_write_ = true;
+}
+
+void CollectorCore::ObserveHealth(const FleetSnapshot& fleet) {
+  const bool make_days = now_.mono - days_at_ >= kDaysPause;
+  if (make_days) {
+    days_at_ = now_.mono;
+    days_.clear();
+  }
+  for (const SystemState& system : fleet.systems) {
+    if (!IsInService(system.lifecycle)) continue;
+    ledger_.Observe(now_, system.id, system.health);
+    if (!make_days) continue;
+    days_[system.id] = std::make_shared<const std::vector<DayShares>>(
+        ledger_.Days(system.id, kDaysShown, now_.wall));
+  }
+}
+
+void CollectorCore::TakeHealth() {
+  for (HealthSpan& span : ledger_.TakeChanged()) {
+    health_rows_[{span.system, span.from}] = {span.system, span.from, span.until,
+                                              Name(span.health)};
+  }
 }
 
 void CollectorCore::WriteSeen(bool all) {
@@ -164,6 +210,9 @@ CollectorOutput CollectorCore::Take() {
       output.store.alerts.push_back({id, std::move(body)});
     }
     alert_rows_.clear();
+    for (auto& [key, row] : health_rows_) output.store.health.push_back(std::move(row));
+    health_rows_.clear();
+    output.store.forget_health_until = ledger_.ForgottenUntil(now_.wall);
     for (const Post& post : drafted_) {
       output.store.posts.push_back(
           {0, post.created_at, post.system, post.title, post.body});
@@ -172,7 +221,7 @@ CollectorOutput CollectorCore::Take() {
   if (!output.store.empty()) {
     output.ticket = next_ticket_++;
     at_store_.push_back({output.ticket, gateway.ticket, std::move(drafted_),
-                         output.store.alerts, std::move(notices_)});
+                         output.store.alerts, output.store.health, std::move(notices_)});
     drafted_.clear();
     notices_.clear();
   }
@@ -205,6 +254,9 @@ void CollectorCore::Stored(Instant now, uint64_t ticket,
     for (AlertRow& row : batch.alerts) {
       alert_rows_.emplace(std::move(row.id), std::move(row.body));
     }
+    for (HealthRow& row : batch.health) {
+      health_rows_.emplace(std::make_pair(row.system, row.from), row);
+    }
     // A post is told again when it can be written.
     for (Post& post : batch.posts) drafted_.push_back(std::move(post));
     if (drafted_.size() > kMostDrafts) {
@@ -220,6 +272,10 @@ FleetSnapshot CollectorCore::Snapshot(Instant now) {
   stats_.alerts_refused = alerts_.refused();
   FleetSnapshot snapshot = fleet_.Snapshot(now, stats_);
   snapshot.alerts = listed_;
+  for (SystemState& system : snapshot.systems) {
+    const auto days = days_.find(system.id);
+    if (days != days_.end()) system.days = days->second;
+  }
   return snapshot;
 }
 

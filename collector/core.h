@@ -17,6 +17,7 @@
 #include "collector/alert/alert_book.h"
 #include "collector/fleet/fleet_state.h"
 #include "collector/gateway/sessions.h"
+#include "collector/incident/health_ledger.h"
 #include "collector/store/store.h"
 #include "mailvane/v1/config.pb.h"
 #include "platform/clock.h"
@@ -40,6 +41,7 @@ class CollectorCore {
   struct Options {
     FleetState::Options fleet;
     Sessions::Options sessions;
+    HealthLedger::Options ledger;
     // How often it is written down that an agent was heard; that it came or
     // went is written at once.
     absl::Duration seen_interval = absl::Seconds(15);
@@ -75,6 +77,7 @@ class CollectorCore {
     uint64_t sessions_ticket = 0;
     std::vector<Post> posts;
     std::vector<AlertRow> alerts;
+    std::vector<HealthRow> health;
     std::vector<Notice> notices;
   };
 
@@ -82,6 +85,8 @@ class CollectorCore {
   void JudgeEvents(const std::vector<EventRow>& rows);
   void LookAt(const FleetSnapshot& fleet);
   void TakeAlerts();
+  void ObserveHealth(const FleetSnapshot& fleet);
+  void TakeHealth();
 
   const Options options_;
   CollectorStats stats_;
@@ -101,6 +106,12 @@ class CollectorCore {
   std::vector<Notice> notices_;  // to be told once their alerts are written
   std::vector<Notice> told_;     // to be told now
   std::shared_ptr<const std::vector<v1::Alert>> listed_;
+  HealthLedger ledger_;
+  // By system and beginning, to be written; as alert_rows_.
+  std::map<std::pair<std::string, int64_t>, HealthRow> health_rows_;
+  // By system, for the views; made anew once a minute.
+  std::map<std::string, std::shared_ptr<const std::vector<DayShares>>> days_;
+  absl::Duration days_at_ = -absl::InfiniteDuration();
   std::deque<AtStore> at_store_;
   uint64_t next_ticket_ = 1;
 };

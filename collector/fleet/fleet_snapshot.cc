@@ -66,6 +66,15 @@ const char* Name(Health health) {
   return "";
 }
 
+std::optional<Health> HealthOf(absl::string_view name) {
+  for (const Health health :
+       {Health::kUnknown, Health::kOperational, Health::kDegraded, Health::kPartialOutage,
+        Health::kMajorOutage, Health::kMaintenance}) {
+    if (name == Name(health)) return health;
+  }
+  return std::nullopt;
+}
+
 const char* Name(PingState ping) {
   switch (ping) {
     case PingState::kUnknown:

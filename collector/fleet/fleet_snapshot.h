@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "mailvane/v1/alert.pb.h"
 #include "mailvane/v1/session.pb.h"
@@ -40,6 +42,8 @@ enum class PingState { kUnknown, kUp, kDown };
 const char* Name(Lifecycle lifecycle);
 const char* Name(Health health);
 const char* Name(PingState ping);
+// Absent: no health has that name.
+std::optional<Health> HealthOf(absl::string_view name);
 
 // Who can reach a system, from all vantage points together.
 struct PingSummary {
@@ -53,6 +57,18 @@ struct PingSummary {
   int asked_from = 0;
   // Why unknown or down; fit for the public.
   std::string why;
+};
+
+// One day of UTC.  The four sum up to the day's 86,400 seconds, or on a day that is
+// not over, to those that have passed.
+struct DayShares {
+  absl::CivilDay day;
+  // Operational or degraded: mail flows.
+  int up = 0;
+  // A partial or a major outage.
+  int down = 0;
+  int maintenance = 0;
+  int unknown = 0;
 };
 
 struct SystemState {
@@ -85,6 +101,10 @@ struct SystemState {
   std::optional<Health> last_known_health;
 
   PingSummary ping;
+
+  // The last 90 days, the last of them today, made anew once a minute.  Null: it is
+  // not in service, and its days are not counted.
+  std::shared_ptr<const std::vector<DayShares>> days;
 
   // The agent's last snapshot, null when there is none or the agent is silent:
   // old measurements are not present ones.

@@ -8,7 +8,7 @@
 namespace mailvane {
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 // A duplicate is found by number (a replay) or by key (a log that was read
 // twice, under a new number); either way the row that is there stays.
@@ -33,6 +33,10 @@ constexpr const char* kMigrations[] = {
     // Whoever was heard by a collector of version 1 has been there for long.
     "ALTER TABLE seen ADD COLUMN first_us INTEGER NOT NULL DEFAULT 0;"
     "CREATE TABLE alerts (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;",
+    "CREATE TABLE health (system TEXT NOT NULL, from_s INTEGER NOT NULL, "
+    "until_s INTEGER NOT NULL, health TEXT NOT NULL, PRIMARY KEY (system, from_s)) "
+    "WITHOUT ROWID;"
+    "CREATE INDEX health_until ON health (until_s);",
 };
 
 constexpr char kInsertEvent[] =
@@ -50,6 +54,10 @@ constexpr char kPutAlert[] =
     "INSERT INTO alerts VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = "
     "excluded.body";
 constexpr char kForgetAlert[] = "DELETE FROM alerts WHERE id = ?";
+constexpr char kPutHealth[] =
+    "INSERT INTO health VALUES (?, ?, ?, ?) ON CONFLICT (system, from_s) DO UPDATE SET "
+    "until_s = excluded.until_s, health = excluded.health";
+constexpr char kForgetHealth[] = "DELETE FROM health WHERE until_s <= ?";
 constexpr char kInsertPost[] =
     "INSERT INTO posts (created_us, system, title, body) VALUES (?, ?, ?, ?) "
     "RETURNING id";
@@ -76,6 +84,8 @@ struct SqliteStore::Statements {
   Statement insert_post;
   Statement put_alert;
   Statement forget_alert;
+  Statement put_health;
+  Statement forget_health;
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Database> db, Statements statements)
@@ -111,10 +121,15 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   if (!put_alert.ok()) return put_alert.status();
   absl::StatusOr<Statement> forget_alert = (*db)->Prepare(kForgetAlert);
   if (!forget_alert.ok()) return forget_alert.status();
+  absl::StatusOr<Statement> put_health = (*db)->Prepare(kPutHealth);
+  if (!put_health.ok()) return put_health.status();
+  absl::StatusOr<Statement> forget_health = (*db)->Prepare(kForgetHealth);
+  if (!forget_health.ok()) return forget_health.status();
   return std::unique_ptr<SqliteStore>(new SqliteStore(
-      *std::move(db), {*std::move(insert_event), *std::move(committed), *std::move(raise),
-                       *std::move(put_seen), *std::move(insert_post),
-                       *std::move(put_alert), *std::move(forget_alert)}));
+      *std::move(db),
+      {*std::move(insert_event), *std::move(committed), *std::move(raise),
+       *std::move(put_seen), *std::move(insert_post), *std::move(put_alert),
+       *std::move(forget_alert), *std::move(put_health), *std::move(forget_health)}));
 }
 
 absl::StatusOr<uint64_t> SqliteStore::Committed(const EventRow& row) {
@@ -224,6 +239,21 @@ absl::Status SqliteStore::PutAlerts(const std::vector<AlertRow>& alerts) {
   return absl::OkStatus();
 }
 
+absl::Status SqliteStore::PutHealth(const StoreBatch& batch) {
+  for (const HealthRow& row : batch.health) {
+    Statement& put = statements_->put_health;
+    put.BindText(1, row.system);
+    put.Bind(2, row.from);
+    put.Bind(3, row.until);
+    put.BindText(4, row.health);
+    absl::Status status = put.Run();
+    if (!status.ok()) return status;
+  }
+  if (batch.forget_health_until == 0) return absl::OkStatus();
+  statements_->forget_health.Bind(1, batch.forget_health_until);
+  return statements_->forget_health.Run();
+}
+
 absl::StatusOr<StoreResult> SqliteStore::Commit(const StoreBatch& batch) {
   StoreResult result;
   absl::StatusOr<Transaction> sql = Transaction::Begin(db_.get());
@@ -232,6 +262,7 @@ absl::StatusOr<StoreResult> SqliteStore::Commit(const StoreBatch& batch) {
   if (status.ok()) status = PutSeen(batch.seen);
   if (status.ok()) status = InsertPosts(batch.posts, &result);
   if (status.ok()) status = PutAlerts(batch.alerts);
+  if (status.ok()) status = PutHealth(batch);
   if (status.ok()) status = sql->Commit();
   if (!status.ok()) return status;
   return result;
@@ -274,6 +305,20 @@ absl::StatusOr<std::vector<AlertRow>> SqliteStore::LoadAlerts() {
     if (!row.ok()) return row.status();
     if (!*row) return rows;
     rows.push_back({std::string(query->Text(0)), std::string(query->Blob(1))});
+  }
+}
+
+absl::StatusOr<std::vector<HealthRow>> SqliteStore::LoadHealth() {
+  absl::StatusOr<Statement> query =
+      db_->Prepare("SELECT system, from_s, until_s, health FROM health ORDER BY from_s");
+  if (!query.ok()) return query.status();
+  std::vector<HealthRow> rows;
+  while (true) {
+    absl::StatusOr<bool> row = query->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return rows;
+    rows.push_back({std::string(query->Text(0)), query->Int(1), query->Int(2),
+                    std::string(query->Text(3))});
   }
 }
 

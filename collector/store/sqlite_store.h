@@ -22,6 +22,7 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::vector<CommittedRow>> LoadCommitted() override;
   absl::StatusOr<std::vector<SeenRow>> LoadSeen() override;
   absl::StatusOr<std::vector<AlertRow>> LoadAlerts() override;
+  absl::StatusOr<std::vector<HealthRow>> LoadHealth() override;
   absl::StatusOr<std::vector<PostRow>> LoadPosts(int limit) override;
   absl::StatusOr<std::vector<EventRow>> LoadEvents(int limit) override;
 
@@ -36,6 +37,7 @@ class SqliteStore final : public Store {
   absl::Status PutSeen(const std::vector<SeenRow>& seen);
   absl::Status InsertPosts(const std::vector<PostRow>& posts, StoreResult* result);
   absl::Status PutAlerts(const std::vector<AlertRow>& alerts);
+  absl::Status PutHealth(const StoreBatch& batch);
 
   std::unique_ptr<Database> db_;
   // After db_: statements must go before their database.

@@ -56,14 +56,27 @@ struct AlertRow {
   std::string body;
 };
 
+// A system had one health from `from` until `until`, in seconds since 1970; in place
+// of the row with the same system and `from`.
+struct HealthRow {
+  std::string system;
+  int64_t from = 0;
+  int64_t until = 0;
+  std::string health;  // its name: "major_outage"
+};
+
 struct StoreBatch {
   std::vector<EventRow> events;
   std::vector<SeenRow> seen;
   std::vector<PostRow> posts;
   std::vector<AlertRow> alerts;
+  std::vector<HealthRow> health;
+  // Rows of health that end here or before are forgotten; alone it is no batch.
+  int64_t forget_health_until = 0;
 
   bool empty() const {
-    return events.empty() && seen.empty() && posts.empty() && alerts.empty();
+    return events.empty() && seen.empty() && posts.empty() && alerts.empty() &&
+           health.empty();
   }
 };
 
@@ -92,6 +105,8 @@ class Store {
   virtual absl::StatusOr<std::vector<CommittedRow>> LoadCommitted() = 0;
   virtual absl::StatusOr<std::vector<SeenRow>> LoadSeen() = 0;
   virtual absl::StatusOr<std::vector<AlertRow>> LoadAlerts() = 0;
+  // In the order of time.
+  virtual absl::StatusOr<std::vector<HealthRow>> LoadHealth() = 0;
   // The newest `limit`, newest first.
   virtual absl::StatusOr<std::vector<PostRow>> LoadPosts(int limit) = 0;
   // The newest `limit`, newest first, in the order of arrival.

@@ -67,6 +67,9 @@ void StoreWriter::CommitGroup(std::vector<Item> group) {
     Append(&all.seen, std::move(batch.seen));
     Append(&all.posts, std::move(batch.posts));
     Append(&all.alerts, std::move(batch.alerts));
+    Append(&all.health, std::move(batch.health));
+    all.forget_health_until =
+        std::max(all.forget_health_until, batch.forget_health_until);
   }
   const absl::Time before = absl::Now();
   const absl::StatusOr<StoreResult> result = store_->Commit(all);

@@ -1,7 +1,7 @@
 // Keeps an open page fresh: once a minute, while it is looked at, takes the parts
 // that changed from a new copy.  Without this script the page is complete as well.
 "use strict";
-const parts = ["summary", "systems", "posts", "made"];
+const parts = ["summary", "systems", "history", "posts", "made"];
 async function refresh() {
   if (document.hidden) return;
   try {

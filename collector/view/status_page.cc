@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "collector/fleet/verdict.h"
+#include "collector/view/day_bars.h"
 #include "collector/view/html.h"
 #include "collector/view/vocabulary.h"
 
@@ -287,6 +288,27 @@ void AppendPosts(const std::vector<const Post*>& posts, Html* out) {
   *out << "</section>\n";
 }
 
+// Of those systems whose days are counted.
+void AppendHistory(const FleetSnapshot& fleet, Html* out) {
+  const auto is_shown = [](const SystemState& system) {
+    return system.is_public && system.days != nullptr;
+  };
+  if (std::none_of(fleet.systems.begin(), fleet.systems.end(), is_shown)) return;
+  *out << "<section id=\"history\" aria-labelledby=\"history-head\">\n"
+       << "<h2 id=\"history-head\">The last 90 days</h2>\n<ul class=\"history\">\n";
+  for (const SystemState& system : fleet.systems) {
+    if (!is_shown(system)) continue;
+    *out << "<li><a href=\"/systems/" << Escaped(system.id) << "\">"
+         << Escaped(system.name) << "</a> " << RenderDayBars(*system.days);
+    const std::optional<int> share = UpShare(*system.days);
+    *out << " <span class=\"share\" aria-hidden=\"true\">"
+         << Escaped(share ? absl::StrFormat("%d.%02d %%", *share / 100, *share % 100)
+                          : "No data")
+         << "</span></li>\n";
+  }
+  *out << "</ul>\n</section>\n";
+}
+
 std::string Size(uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   double size = static_cast<double>(bytes);
@@ -467,6 +489,7 @@ std::string RenderStatusPage(const FleetSnapshot& fleet, const PageSettings& set
         << PingCell(system.ping, now) << "</td></tr>\n";
   }
   out << "</tbody>\n</table>\n";
+  AppendHistory(fleet, &out);
   AppendPosts(PublicPosts(fleet), &out);
   out << "</main>\n";
   AppendFoot(&out);
@@ -505,6 +528,11 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
     out << "Never";
   }
   out << "</dd>\n</dl>\n";
+  if (system.days != nullptr) {
+    out << "<h2>The last 90 days</h2>\n<p>" << RenderDayBars(*system.days) << "</p>\n<p>"
+        << Escaped(DaysSentence(*system.days)) << "</p>\n"
+        << RenderDayTable(*system.days);
+  }
   AppendQueue(system, now, &out);
   std::vector<const Post*> posts = PublicPosts(fleet);
   posts.erase(std::remove_if(posts.begin(), posts.end(),

@@ -398,5 +398,58 @@ TEST_F(CollectorCoreTest, DrainEndsAllSessions) {
   EXPECT_THAT(live_, IsEmpty());
 }
 
+// Days, of NC027.
+const DayShares& Today(const FleetSnapshot& fleet) {
+  for (const SystemState& system : fleet.systems) {
+    if (system.id == "NC027" && system.days != nullptr) return system.days->back();
+  }
+  static const DayShares kNone;
+  return kNone;
+}
+
+TEST_F(CollectorCoreTest, DaysAreCountedOverARestartAndWhatNobodySawIsUnknown) {
+  Connect("NC027");
+  RunPinging("NC027", true, absl::Minutes(10));
+  const DayShares before = Today(core_->Snapshot(now_));
+  EXPECT_GE(before.up, 500);
+  EXPECT_EQ(before.down, 0);
+  Run(absl::Seconds(20));  // until it is written
+  live_.clear();
+  now_.wall += absl::Minutes(7);
+  now_.mono += absl::Minutes(7);
+  Start();
+  Connect("NC027");
+  RunPinging("NC027", true, absl::Minutes(5));
+  const DayShares after = Today(core_->Snapshot(now_));
+  EXPECT_GE(after.up, before.up + 200);
+  EXPECT_GE(after.unknown, before.unknown + 7 * 60);
+  EXPECT_LE(after.unknown, before.unknown + 9 * 60);
+}
+
+TEST_F(CollectorCoreTest, HealthThatCouldNotBeWrittenIsWrittenLater) {
+  Connect("NC027");
+  store_fails_ = true;
+  RunPinging("NC027", true, absl::Minutes(2));
+  store_fails_ = false;
+  Run(absl::Seconds(40));
+  auto rows = store_->LoadHealth();
+  ASSERT_OK(rows);
+  int64_t watched = 0;
+  for (const HealthRow& row : *rows) {
+    if (row.system == "NC027") watched += row.until - row.from;
+  }
+  EXPECT_GE(watched, 120);
+}
+
+TEST_F(CollectorCoreTest, ASystemThatIsNotInServiceHasNoDays) {
+  inventory_.mutable_systems(0)->set_lifecycle("provisioning");
+  Start();
+  Connect("NC027");
+  RunPinging("NC027", true, absl::Minutes(2));
+  for (const SystemState& system : core_->Snapshot(now_).systems) {
+    EXPECT_EQ(system.days == nullptr, system.id == "NC027") << system.id;
+  }
+}
+
 }  // namespace
 }  // namespace mailvane

@@ -86,6 +86,26 @@ TEST_F(SqliteStoreTest, KeepsAlertsAsTheyAreAndForgetsThem) {
   EXPECT_EQ((*alerts)[0].body, "firing, too");
 }
 
+TEST_F(SqliteStoreTest, KeepsHealthAsItGrowsAndForgetsWhatIsOld) {
+  StoreBatch batch;
+  batch.health = {{"NC027", 100, 110, "operational"}, {"NC036", 50, 60, "degraded"}};
+  ASSERT_OK(store_->Commit(batch));
+  batch.health = {{"NC027", 100, 125, "operational"},
+                  {"NC027", 125, 130, "major_outage"}};
+  ASSERT_OK(store_->Commit(batch));
+  Open();
+  auto health = store_->LoadHealth();
+  ASSERT_OK(health);
+  ASSERT_THAT(*health, SizeIs(3));
+  EXPECT_EQ((*health)[0].system, "NC036") << "in the order of time";
+  EXPECT_EQ((*health)[1].until, 125);
+  EXPECT_EQ((*health)[2].health, "major_outage");
+  batch.health = {{"NC027", 125, 140, "major_outage"}};
+  batch.forget_health_until = 125;
+  ASSERT_OK(store_->Commit(batch));
+  EXPECT_THAT(*store_->LoadHealth(), SizeIs(1));
+}
+
 TEST_F(SqliteStoreTest, WhenAnAgentWasHeardFirstStays) {
   StoreBatch batch;
   batch.seen = {{"NC027", absl::FromUnixSeconds(5), "0.1", absl::FromUnixSeconds(4)}};
@@ -132,6 +152,7 @@ TEST_F(SqliteStoreTest, BringsAnOlderFileUpToDate) {
   ASSERT_OK(store_->Commit(batch));
   Open();
   EXPECT_THAT(*store_->LoadAlerts(), SizeIs(1));
+  EXPECT_THAT(*store_->LoadHealth(), SizeIs(0));
 }
 
 TEST_F(SqliteStoreTest, AReplayIsStoredOnceByItsNumberAndByItsKey) {

@@ -37,6 +37,23 @@ void AddPing(const char* peer, uint64_t rtt_us, v1::Snapshot* snapshot) {
   ping->set_rtt_us(rtt_us);
 }
 
+// Watched for forty days, with an hour and a half of trouble in them.
+std::shared_ptr<const std::vector<DayShares>> DemoDays() {
+  const absl::CivilDay today = absl::ToCivilDay(kNow, absl::UTCTimeZone());
+  std::vector<DayShares> days;
+  for (int back = 89; back >= 0; --back) {
+    DayShares day;
+    day.day = today - back;
+    const int seconds = back > 0 ? 86'400 : 12 * 3600 + 45 * 60 + 3;
+    if (back == 17) day.down = 5'400;
+    if (back == 9) day.maintenance = 3'600;
+    if (back >= 40) day.unknown = seconds;
+    day.up = seconds - day.down - day.maintenance - day.unknown;
+    days.push_back(day);
+  }
+  return std::make_shared<const std::vector<DayShares>>(days);
+}
+
 void Report(SystemState* system, absl::Duration rtt) {
   system->connected = true;
   system->last_seen = kNow - absl::Seconds(4);
@@ -50,6 +67,7 @@ void Report(SystemState* system, absl::Duration rtt) {
   system->ping.asked_from = 8;
   system->measurements = std::make_shared<v1::Snapshot>(DemoMeasurements(system->id));
   system->measured_at = kNow - absl::Seconds(21);
+  if (system->lifecycle == Lifecycle::kOperational) system->days = DemoDays();
 }
 
 }  // namespace

@@ -21,6 +21,15 @@ void AddQueue(v1::Queue queue, uint64_t messages, uint64_t oldest,
   if (messages > 0) depth->set_oldest_age_seconds(oldest);
 }
 
+void AddCause(const char* provider, const char* age, const char* reason,
+              uint64_t messages, v1::Snapshot* snapshot) {
+  v1::QueueCause* const cause = snapshot->mutable_queue()->add_causes();
+  cause->set_provider(provider);
+  cause->set_age(age);
+  cause->set_reason(reason);
+  cause->set_messages(messages);
+}
+
 void AddDeliveries(const char* provider, v1::DeliveryStatus status, uint64_t count,
                    v1::Snapshot* snapshot) {
   v1::DeliveryCount* const deliveries = snapshot->add_deliveries();
@@ -90,6 +99,13 @@ v1::Snapshot DemoMeasurements(const std::string& id) {
   AddQueue(v1::QUEUE_INCOMING, 0, 0, &snapshot);
   AddQueue(v1::QUEUE_DEFERRED, 41, 19'200, &snapshot);
   AddQueue(v1::QUEUE_HOLD, 0, 0, &snapshot);
+  AddCause("google", "under_1h", "rate_limited", 30, &snapshot);
+  AddCause("unknown", "older", "unknown", 11, &snapshot);
+  snapshot.mutable_queue()->set_expiring(5);
+  snapshot.mutable_queue()->set_forwarded(12);
+  snapshot.mutable_queue()->set_arrived(60);
+  snapshot.mutable_queue()->set_left(120);
+  snapshot.mutable_queue()->set_counted_over_seconds(600);
   AddPing("collector", 9'400, &snapshot);
   AddPing("NC036", 88'250, &snapshot);
   AddDeliveries("google", v1::DELIVERY_STATUS_SENT, 18'114, &snapshot);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/analyze_command.h"
 #include "agent/blocklist_command.h"
 #include "agent/classify_command.h"
 #include "agent/config.h"
@@ -19,6 +20,20 @@
 namespace mailvane {
 namespace {
 
+// How the lines of a whole log are to be read.
+template <typename Words>
+void AddLogWords(CLI::App* command, Words* words) {
+  command->add_option("FILE", words->files,
+                      "Logs, plain or gzip; standard input when there are none");
+  command->add_option(
+      "--time-zone", words->time_zone,
+      "Of headers that name none, as \"Europe/London\"; else this host's");
+  command->add_option(
+      "--year", words->year,
+      "Of the first header that names none; else the latest that is not in "
+      "the future");
+}
+
 Command AddParse(CLI::App* app) {
   CLI::App* const command =
       app->add_subcommand("parse", "Show what is read in a log, line by line");
@@ -29,19 +44,29 @@ Command AddParse(CLI::App* app) {
       "Example:\n"
       "  mailvane-agent parse --json /var/log/mail.log | jq 'select(.kind == "
       "\"reject\")'");
-  command->add_option("FILE", words->files,
-                      "Logs, plain or gzip; standard input when there are none");
+  AddLogWords(command, words.get());
   command->add_flag("--json", words->json,
                     "One JSON object a line, as docs/parse.md describes them");
-  command->add_option(
-      "--time-zone", words->time_zone,
-      "Of headers that name none, as \"Europe/London\"; else this host's");
-  command->add_option(
-      "--year", words->year,
-      "Of the first header that names none; else the latest that is not in "
-      "the future");
   return {command, [words] {
             return RunParse(*words, SystemClock(), STDOUT_FILENO, STDERR_FILENO);
+          }};
+}
+
+Command AddAnalyze(CLI::App* app) {
+  CLI::App* const command = app->add_subcommand(
+      "analyze", "Say what is wrong in whole logs, and what they come to");
+  const auto words = std::make_shared<AnalyzeWords>();
+  command->footer(
+      "The files of a rotated log may be given in any order.\n\n"
+      "Exit codes: 0, 3 when something is wrong, 1 when something could not be read, 2 "
+      "for\nwords that make no sense.\n\n"
+      "Example:\n"
+      "  mailvane-agent analyze /var/log/mail.log*");
+  AddLogWords(command, words.get());
+  command->add_flag("--json", words->json,
+                    "One JSON object a line, as docs/analyze.md describes them");
+  return {command, [words] {
+            return RunAnalyze(*words, SystemClock(), STDOUT_FILENO, STDERR_FILENO);
           }};
 }
 
@@ -143,7 +168,8 @@ Command AddQueue(CLI::App* app) {
 }  // namespace
 
 std::vector<Command> AddCommands(CLI::App* app) {
-  return {AddParse(app), AddClassify(app), AddBlocklist(app), AddQueue(app)};
+  return {AddAnalyze(app), AddParse(app), AddClassify(app), AddBlocklist(app),
+          AddQueue(app)};
 }
 
 }  // namespace mailvane

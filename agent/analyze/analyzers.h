@@ -6,12 +6,18 @@
 
 #include "agent/analyze/analyzer.h"
 #include "agent/analyze/delivery.h"
+#include "agent/analyze/expiry.h"
+#include "agent/analyze/guessing.h"
+#include "agent/analyze/standstill.h"
 #include "agent/reputation/provider_block.h"
 
 namespace mailvane {
 
 struct AnalyzerOptions {
   DeliveryAnalyzer::Options delivery;
+  StandstillAnalyzer::Options standstill;
+  ExpiryAnalyzer::Options expiry;
+  GuessingAnalyzer::Options guessing;
   ProviderBlockAnalyzer::Options provider_block;
 };
 

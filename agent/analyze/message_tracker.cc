@@ -25,6 +25,8 @@ constexpr size_t kProxySessions = 256;
 constexpr size_t kMostWaiting = 65'536;
 // A filter may take its time over a large message.
 constexpr uint32_t kLongestFilter = 3600;
+// Between a client's first recipient and the last line of its message.
+constexpr uint32_t kArriving = 60;
 // Lines within the same second or so may have changed places.
 constexpr uint32_t kDisorder = 10;
 // A clock that was set back by more than that began anew.
@@ -99,6 +101,12 @@ string_view IdInReply(string_view reply) {
   return reply.substr(begin, at - begin);
 }
 
+// The submission program's, on its way to the server on the same host.
+bool IsHandedIn(const SyslogLine& head, const MailLine& line) {
+  return line.transport == "relay" && absl::StartsWith(head.program, "sendmail") &&
+         IsLoopback(line.relay_ip);
+}
+
 bool IsQueueDaemon(string_view daemon) {
   return daemon == "cleanup" || absl::EndsWith(daemon, "qmgr");
 }
@@ -116,6 +124,7 @@ enum : uint16_t {
   kSecondHalf = 64,  // of another
   kDeferred = 128,   // once at least
   kHasFrom = 256,
+  kHandedIn = 512,  // to the mail server on this host, whose message it is
 };
 
 // Texts of a message, one behind the other.
@@ -440,6 +449,13 @@ void MessageTracker::Release(uint32_t index) {
 void MessageTracker::Finish() {
   for (const Waiting& waiting : waiting_) TellWaiting(waiting);
   waiting_.clear();
+  for (uint32_t i = 0; i < made_; ++i) {
+    Message& message = At(i);
+    if (message.key != 0 && message.has(kArrived) && !message.has(kAccepted | kRemoved) &&
+        message.arrived + kArriving >= seconds_) {
+      Tell(&message, Describe(message, string_view()));
+    }
+  }
 }
 
 // -------------------------------------------------------------------- lines
@@ -578,7 +594,7 @@ void MessageTracker::MessageId(const MailLine& line) {
 }
 
 void MessageTracker::Queued(const SyslogLine& head, const MailLine& line) {
-  if (!absl::EndsWith(head.daemon, "qmgr")) return Arrived(line);
+  if (!absl::EndsWith(head.daemon, "qmgr")) return Arrived(head, line);
   const uint32_t index = FindOrMake(line.queue_id);
   Message& message = At(index);
   message.seen = seconds_;
@@ -609,7 +625,7 @@ void MessageTracker::Queued(const SyslogLine& head, const MailLine& line) {
 }
 
 // Exim's, Sendmail's, OpenSMTPD's line, which says everything at once.
-void MessageTracker::Arrived(const MailLine& line) {
+void MessageTracker::Arrived(const SyslogLine& head, const MailLine& line) {
   const uint32_t index = Begin(line.queue_id);
   Message& message = At(index);
   message.flags |= kArrived | kAccepted | (line.has_from ? kHasFrom : 0);
@@ -626,7 +642,10 @@ void MessageTracker::Arrived(const MailLine& line) {
   message.Set({line.client_ip, line.account,
                line.client_ip.empty() ? line.local_user : string_view(), line.from,
                line.client_host, line.sasl_method, line.message_id});
-  if (line.account.empty() && IsNear(line.client_ip)) return HoldBack(index, line);
+  if ((line.account.empty() && IsNear(line.client_ip)) ||
+      (absl::StartsWith(head.program, "sendmail") && !line.local_user.empty())) {
+    return HoldBack(index, line);
+  }
   MailMessage told = Describe(message, line.queue_id);
   told.time = now_;
   told.size = line.size;
@@ -649,9 +668,13 @@ bool MessageTracker::Link(uint32_t parent, uint32_t child, bool* counted_twice) 
   }
   ++linked_;
   Release(parent);
-  *counted_twice = second.has(kReceived);
-  second.flags &= ~kReceived;
-  second.flags |= kSecondHalf;
+  // Who handed it in did not count it.
+  const bool same = !first.has(kHandedIn);
+  *counted_twice = same && second.has(kReceived);
+  if (same) {
+    second.flags &= ~kReceived;
+    second.flags |= kSecondHalf;
+  }
   second.origin = first.origin;
   second.arrived = first.arrived;
   const Texts::All from = first.Get();
@@ -688,6 +711,14 @@ void MessageTracker::Delivery(const SyslogLine& head, const MailLine& line) {
   fate.reply = line.reply;
   fate.delay_seconds = line.delay_seconds;
   fate.own_pause = line.own_pause;
+  if (IsHandedIn(head, line) && line.status != DeliveryStatus::kDeferred) {
+    // The server logs what it took, and what it refused.
+    fate.interim = true;
+    if (index != kNobody && At(index).has(kWaiting)) {
+      At(index).flags &= ~kWaiting;
+      At(index).flags |= kHandedIn;
+    }
+  }
   if (line.status == DeliveryStatus::kSent) {
     constexpr string_view kForwarded = "forwarded as ";
     const bool forward =

@@ -12,7 +12,9 @@
 //   filter is on this host or in a private network, or by XFORWARD's orig_queue_id;
 //   a forward by local(8)'s `forwarded as ID`, a bounce by the notice's line.  Never by
 //   Message-ID, which anybody can write;
-// - the account of a proxy before the queue by the id in its `proxy-accept`.
+// - the account of a proxy before the queue by the id in its `proxy-accept`;
+// - what Sendmail's submission program hands to the mail server on its own host is the
+//   server's message, and no other.
 //
 // An entry that may turn out to be another's second half is held back for `link_wait`
 // of log time, for the line that says so comes after it.
@@ -68,7 +70,7 @@ class MessageTracker {
   MessageTracker& operator=(const MessageTracker&) = delete;
 
   void Take(const SyslogLine& head, const MailLine& line);
-  // The log has ended: tells what was held back.
+  // The log has ended: tells what was held back, and what was arriving just then.
   void Finish();
 
   Counters counters() const;
@@ -125,7 +127,7 @@ class MessageTracker {
   void Pickup(const MailLine& line);
   void MessageId(const MailLine& line);
   void Queued(const SyslogLine& head, const MailLine& line);
-  void Arrived(const MailLine& line);
+  void Arrived(const SyslogLine& head, const MailLine& line);
   void Delivery(const SyslogLine& head, const MailLine& line);
   void Notice(const MailLine& line);
   void Removed(const MailLine& line);

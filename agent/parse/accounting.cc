@@ -86,12 +86,16 @@ void SendmailFrom(string_view rest, MailLine* out) {
   string_view nrcpt = Value(rest, ", nrcpts=", &many);
   const string_view protocol = Value(rest, ", proto=", &many);
   const string_view message_id = Value(rest, ", msgid=", &many);
+  string_view relay = Value(rest, ", relay=", &many);
   string_view host, ip;
-  HostAndIp(Value(rest, ", relay=", &many), &host, &ip);
+  // "ann@localhost": by ann, on the host itself.
+  const size_t local = relay.find("@localhost");
+  if (local == kNone) HostAndIp(relay, &host, &ip);
   if (many) {
     out->ambiguous = true;
     return;
   }
+  if (local != kNone) out->local_user = relay.substr(0, local);
   uint64_t bytes = 0;
   uint32_t recipients = 0;
   if (TakeNumber(&size, &bytes)) out->size = bytes;
@@ -114,6 +118,7 @@ void SendmailTo(string_view rest, MailLine* out) {
   const size_t delay = FindOnly(head, ", delay=", &many);
   if (delay == kNone) return;
   const string_view dsn = Value(head, ", dsn=", &many);
+  const string_view mailer = Value(head, ", mailer=", &many);
   string_view host, ip;
   HostAndIp(Value(head, ", relay=", &many), &host, &ip);
   // Not an attempt: that is how it is set.
@@ -135,6 +140,7 @@ void SendmailTo(string_view rest, MailLine* out) {
   }
   double seconds = 0;
   if (TakeClock(head.substr(delay + 8), &seconds)) out->delay_seconds = seconds;
+  out->transport = mailer;
   out->relay_host = host;
   out->relay_ip = ip;
   out->dsn = dsn;

@@ -498,7 +498,7 @@ void Refusal(string_view rest, MailLine* out) {
       out->has_from = true;
     }
   } else {
-    Take(&rest, "after ");
+    if (!Take(&rest, "after ")) Take(&rest, "by ");
     out->stage = rest.substr(0, std::min(rest.find(' '), rest.find(':')));
     if (out->stage == "connection") out->stage = "CONNECT";
     const size_t text = rest.find(": ");
@@ -700,7 +700,7 @@ void WithId(string_view rest, MailLine* out) {
     out->action = "released";
     return;
   }
-  if (StartsWith(rest, "H=")) return FromHost(rest, out);
+  if (StartsWith(rest, "H=") || StartsWith(rest, "F=")) return FromHost(rest, out);
   if (take("Sender identification ")) return Identification(rest, out);
   // "mx.example.org [192.0.2.9] Connection timed out", before 4.83.
   string_view at = rest;

@@ -88,7 +88,8 @@ struct MailLine {
   absl::string_view local_user;
   // Which part of a program that has no daemons of its own: "imap-login".
   absl::string_view service;
-  // Exim's, by its name in the configuration: "remote_smtp".
+  // Exim's transport or Sendmail's mailer, by its name in the configuration:
+  // "remote_smtp", "relay".
   absl::string_view transport;
 
   std::optional<uint64_t> size;

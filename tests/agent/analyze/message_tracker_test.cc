@@ -469,9 +469,9 @@ const Story kStories[] = {
          "[127.0.0.1], dsn=2.0.0, stat=Sent (Ok: queued as 4AB1A)",
      },
      {
-         "accepted 9AB01c7d012345 [] from=<ann> mid=<x@y> size=9 nrcpt=1 received",
-         "accepted 4AB1A [] from=<ann@example.net> size=5 nrcpt=1 reinjected",
-         "sent 9AB01c7d012345 [] to=b@example.org interim",
+         "accepted 4AB1A [local_user user ann] from=<ann@example.net> size=5 nrcpt=1 "
+         "received",
+         "sent 9AB01c7d012345 [local_user user ann] to=b@example.org interim",
      }},
     {"attempts of clients",
      {
@@ -516,6 +516,16 @@ TEST_F(MessageTrackerTest, WhatIsHeldBackIsToldWhenTheLogEnds) {
   tracker_.Finish();
   EXPECT_THAT(Told(), ElementsAre("accepted 4AB17 [loopback 127.0.0.1] from=<a@x> size=9 "
                                   "nrcpt=1 received"));
+}
+
+TEST_F(MessageTrackerTest, WhatIsArrivingWhenTheLogEndsCounts) {
+  Feed({"0 postfix/smtpd[1]: 4AB30: client=x[192.0.2.7]",
+        "100 postfix/smtpd[1]: 4AB31: client=x[192.0.2.7]",
+        "100 postfix/smtpd[2]: 4AB32: client=x[192.0.2.7]",
+        "101 postfix/smtpd[2]: 4AB32: milter-reject: END-OF-MESSAGE from x[192.0.2.7]: "
+        "5.7.1 no; from=<a@x> to=<b@y> proto=ESMTP helo=<h>"});
+  tracker_.Finish();
+  EXPECT_EQ(told_.received, 1) << "not the one that was given up, nor the refused one";
 }
 
 TEST_F(MessageTrackerTest, RemovedMessagesAreForgottenAfterAWhile) {

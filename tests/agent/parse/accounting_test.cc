@@ -22,17 +22,20 @@ TEST(Accounting, ReadsSendmail) {
       {"4A5B9c7d012345: to=<b@example.org>, ctladdr=<a@example.net> (8/8), "
        "delay=1+00:01:02, xdelay=00:00:01, mailer=esmtp, pri=9, relay=mx.example.org. "
        "[192.0.2.9], dsn=2.0.0, stat=Sent (ok, delay=x)",
-       "delivery id=4A5B9c7d012345 to=b@example.org status=sent relay=mx.example.org "
-       "relay_ip=192.0.2.9 delay=86462 dsn=2.0.0 reply=Sent (ok, delay=x)"},
+       "delivery id=4A5B9c7d012345 to=b@example.org transport=esmtp status=sent "
+       "relay=mx.example.org relay_ip=192.0.2.9 delay=86462 dsn=2.0.0 reply=Sent (ok, "
+       "delay=x)"},
       {"4A5B9c7d012345: to=<b@example.org>,<c@example.org>, delay=00:00:01, "
        "mailer=esmtp, relay=mx.example.org., dsn=4.0.0, stat=Deferred: Connection "
        "refused",
-       "delivery id=4A5B9c7d012345 to=<b@example.org>,<c@example.org> nrcpt=2 "
-       "status=deferred relay=mx.example.org delay=1 dsn=4.0.0 reply=Deferred: "
+       "delivery id=4A5B9c7d012345 to=<b@example.org>,<c@example.org> "
+       "transport=esmtp nrcpt=2 status=deferred relay=mx.example.org delay=1 dsn=4.0.0 "
+       "reply=Deferred: "
        "Connection refused"},
       {"4A5B9c7d012345: to=nobody, delay=00:00:01, mailer=local, pri=9, dsn=5.1.1, "
        "stat=User unknown",
-       "delivery id=4A5B9c7d012345 to=nobody status=bounced delay=1 dsn=5.1.1 reply=User "
+       "delivery id=4A5B9c7d012345 to=nobody transport=local status=bounced delay=1 "
+       "dsn=5.1.1 reply=User "
        "unknown"},
       {"4A5B9c7d012345: to=<b@example.org>, delay=00:00:01, mailer=esmtp, stat=queued",
        "other id=4A5B9c7d012345"},
@@ -42,6 +45,9 @@ TEST(Accounting, ReadsSendmail) {
        "<b@example.org>... Relaying denied"},
       {"AUTH=server, relay=mx.example.net [192.0.2.7], authid=ann, mech=PLAIN, bits=0",
        "auth_ok host=mx.example.net ip=192.0.2.7 account=ann method=PLAIN"},
+      {"4A5B9c7d012345: from=ann, size=9, class=0, nrcpts=1, msgid=<x@y>, "
+       "relay=ann@localhost",
+       "queued id=4A5B9c7d012345 mid=<x@y> from=<ann> user=ann size=9 nrcpt=1"},
       {"4A5B9c7d012345: from=<a, size=1, relay=x [192.0.2.1]>, size=9, nrcpts=1, "
        "relay=[192.0.2.7]",
        "queued AMBIGUOUS id=4A5B9c7d012345"},

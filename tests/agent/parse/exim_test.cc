@@ -124,8 +124,14 @@ TEST(Exim, ReadsItsLines) {
        "status=deferred relay=mx.example.org relay_ip=192.0.2.9 reply=Connection "
        "refused"},
       {"1rVDhn-0001bo-D3 == bob@example.org routing defer (-51): retry time not reached",
-       "delivery own-pause id=1rVDhn-0001bo-D3 to=bob@example.org status=deferred reply=retry time "
+       "delivery own-pause id=1rVDhn-0001bo-D3 to=bob@example.org status=deferred "
+       "reply=retry time "
        "not reached"},
+      {"1rVDhn-0001bo-D3 F=ann@example.net H=x.example.net (y) [192.0.2.7] P=smtp "
+       "rejected by local_scan(): Rejected",
+       "reject id=1rVDhn-0001bo-D3 host=x.example.net ip=192.0.2.7 helo=y "
+       "stage=local_scan() "
+       "reply=Rejected"},
       {"1rVDhn-0001bo-D3 H=mx.example.org [192.0.2.9]: SMTP error from remote mail "
        "server after initial connection: 421 4.3.2 busy",
        "interim_failure id=1rVDhn-0001bo-D3 relay=mx.example.org relay_ip=192.0.2.9 "

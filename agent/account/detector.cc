@@ -32,6 +32,9 @@ constexpr float kThiefForm = 0.6f;
 constexpr float kThiefUnsharedForm = 0.7f;
 constexpr float kThiefSender = 0.4f;
 
+// What it adds at most that no other account has it.
+constexpr float kUnsharedAtMost = 1;
+
 // No family says more than this, nor one fact more than that.
 constexpr std::array<float, kFamilies> kCap = {8, 8, 8, 8, 6};
 constexpr float kMostOfOneFact = 5;
@@ -42,6 +45,9 @@ constexpr float kMostOfOneRefusal = 3;
 constexpr float kMostCredit = -5;
 // Mail to friends speaks for the owner, a little.
 constexpr float kMostForOwner = -1;
+
+// One message to many strangers is worth this times the logarithm of how many, on top.
+constexpr float kMoreStrangers = 0.5f;
 
 // Half-lives, in seconds.
 constexpr std::array<float, kFamilies> kHalfLife = {12 * kHour, 12 * kHour, 1 * kHour,
@@ -79,7 +85,7 @@ constexpr size_t kMostSuspected = 4096;
 constexpr char kServerVersion = '\1';
 constexpr char kServerPiece[] = "server";
 constexpr char kSurroundingsPiece[] = "shared/";
-constexpr char kAccountPiece[] = "account/";
+constexpr char kAccountPiece[] = "profile/";
 
 uint32_t Seconds(absl::Time time) {
   return static_cast<uint32_t>(
@@ -316,9 +322,12 @@ float AccountDetector::LearningWeight(const Profile& profile) const {
   return SumOf(profile) >= kOdd ? kOddWeight : 1;
 }
 
-// 0 for an account of which nothing is known, 1 for one that has a past.
-float AccountDetector::Cold(const Profile& profile) const {
-  return std::min(1.0f, static_cast<float>(profile.messages) / kColdMessages);
+// 0 for an account of which nothing is known, 1 for one that has a past: how much it says
+// that something is new.
+float AccountDetector::Settled(const Profile& profile) const {
+  const float messages = static_cast<float>(profile.messages) / kColdMessages;
+  const float age = static_cast<float>(profile.last_seen - profile.first_seen) / kColdAge;
+  return std::min({1.0f, messages, age});
 }
 
 void AccountDetector::Consume(const MessageSent& sent) {
@@ -371,8 +380,11 @@ float AccountDetector::MeetNetwork(const Subject& subject, absl::string_view cli
     *known = {near, far, HourOf(subject.now), HourOf(subject.now), Tenths(surprise), 1};
   } else {
     Use(known, subject.now);
+    const float usual = UsualShare(profile->far_network, population_.far_network);
     RaiseTo(profile, Family::kOrigin,
-            StillSurprising(known->surprise, known->days, known->first, subject.now));
+            std::min(Ratio(true, kThiefFar, usual) + kUnsharedAtMost,
+                     StillSurprising(known->surprise, known->days, known->first,
+                                     subject.now)));
   }
   const float weight = LearningWeight(*profile);
   const bool is_far = surprise > 0;
@@ -416,7 +428,7 @@ float AccountDetector::NewNetwork(const Subject& subject, const ClientNetwork& n
   } else if (guessing.failures > 0) {
     nats += 1;
   }
-  return std::max(nats, 0.0f) * Cold(*profile);
+  return std::max(nats, 0.0f) * Settled(*profile);
 }
 
 void AccountDetector::JudgeForm(const Subject& subject, const MessageSent& sent) {
@@ -425,11 +437,15 @@ void AccountDetector::JudgeForm(const Subject& subject, const MessageSent& sent)
   if (form == 0) return;
   const uint16_t print = static_cast<uint16_t>(form >> 48) | 1;
   const float weight = LearningWeight(*profile);
+  const float usual = UsualShare(profile->new_form, population_.new_form);
+  const float most = Ratio(true, kThiefForm, usual) + kUnsharedAtMost;
   for (KnownForm& known : profile->forms) {
     if (known.print != print) continue;
     Use(&known, subject.now);
+    // No more than it would surprise today: some accounts have a new form every day.
     RaiseTo(profile, Family::kForm,
-            StillSurprising(known.surprise, known.days, known.first, subject.now));
+            std::min(most, StillSurprising(known.surprise, known.days, known.first,
+                                           subject.now)));
     profile->new_form.Learn(false, weight);
     population_.new_form.Learn(false, weight, Population::kMemory);
     return;
@@ -438,12 +454,10 @@ void AccountDetector::JudgeForm(const Subject& subject, const MessageSent& sent)
   const Surroundings::Shared shared = surroundings_.LookUp(form, subject.now);
   surroundings_.Learn(form, subject.now);
   if (profile->messages > 0) {
-    const float usual = profile->new_form.Expect(population_.new_form.Expect(0.02f, 1),
-                                                 Population::kPriorWeight);
     const float unshared = population_.unshared_form.Expect(0.5f, 1);
     nats = std::max(0.0f, Ratio(true, kThiefForm, usual) +
                               Ratio(!shared.familiar, kThiefUnsharedForm, unshared));
-    nats = std::min(nats, kMostOfOneFact) * Cold(*profile);
+    nats = std::min(nats, kMostOfOneFact) * Settled(*profile);
     population_.unshared_form.Learn(!shared.familiar, weight, Population::kMemory);
     Add(profile, Family::kForm, nats);
     Count(&profile->episode.forms);
@@ -472,7 +486,7 @@ void AccountDetector::JudgeSender(const Subject& subject, absl::string_view send
     const float usual = profile->new_sender.Expect(
         population_.new_sender.Expect(0.015f, 1), Population::kPriorWeight);
     nats = std::min(std::max(0.0f, Ratio(true, kThiefSender, usual)), kMostOfOneFact) *
-           Cold(*profile);
+           Settled(*profile);
     Add(profile, Family::kForm, nats);
     Count(&profile->episode.senders);
     Exhibit(subject, absl::StrCat("first message with the sender <", sender, ">"));
@@ -541,10 +555,9 @@ void AccountDetector::JudgeRecipient(const Subject& subject,
   if (stranger) Count(&profile->episode.strangers);
   if (!first && !stranger) return;
   if (stranger && open->strangers > 0) {
-    // One message to many strangers is more than to one, and less than many messages.
     const float before = open->strangers;
     if (open->strangers < 255) ++open->strangers;
-    Add(profile, Family::kRecipients, 0.25f * std::log((before + 1) / before));
+    Add(profile, Family::kRecipients, kMoreStrangers * std::log((before + 1) / before));
     return;
   }
   const size_t step = population_.StrangerStep(profile->messages);

@@ -142,7 +142,7 @@ class AccountDetector {
   Acquaintance MeetRecipient(Profile* profile, absl::string_view address);
   // Learning nearly stops while an account looks odd, or a thief would teach us.
   float LearningWeight(const Profile& profile) const;
-  float Cold(const Profile& profile) const;
+  float Settled(const Profile& profile) const;
   Verdict VerdictOn(const Profile& profile) const;
   void Exhibit(const Subject& subject, std::string fact);
 

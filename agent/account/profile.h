@@ -49,7 +49,7 @@ class RecipientMemory {
   explicit RecipientMemory(absl::Span<uint16_t> cells) : cells_(cells) {}
 
   Acquaintance LookUp(uint64_t hash);
-  // Returns true when a trusted one had to go.
+  // Returns true when another one had to go.
   bool Insert(uint64_t hash);
   void PassAge();
   void TrustAll();
@@ -60,8 +60,8 @@ class RecipientMemory {
   absl::Span<uint16_t> cells_;
 };
 
-// Of the memory that a heavy sender rents: 2,048 recipients in 4 KiB.
-inline constexpr size_t kExtensionCells = 512 * RecipientMemory::kWays;
+// Of the memory that a heavy sender rents: 1,024 recipients in 2 KiB.
+inline constexpr size_t kExtensionCells = 256 * RecipientMemory::kWays;
 
 // Hours of log time since 1970, modulo 65536: good for ages of up to seven years.
 using Hour = uint16_t;
@@ -127,10 +127,10 @@ struct Episode {
 };
 
 struct Profile {
-  static constexpr size_t kRecipientCells = 44 * RecipientMemory::kWays;
+  static constexpr size_t kRecipientCells = 40 * RecipientMemory::kWays;
   static constexpr size_t kNetworks = 10;
-  static constexpr size_t kForms = 6;
-  static constexpr size_t kSenders = 6;
+  static constexpr size_t kForms = 8;
+  static constexpr size_t kSenders = 4;
   static constexpr size_t kOpen = 8;
 
   uint32_t first_seen = 0;
@@ -143,7 +143,7 @@ struct Profile {
   // Of messages: to somebody new, when the one before was not, and when it was.
   Rate stranger;
   Rate stranger_again;
-  uint16_t forgotten = 0;  // trusted ones that had to go, to 65535
+  uint16_t forgotten = 0;  // recipients that had to go, to 65535
   int16_t extension = -1;  // in the store's pool
 
   std::array<KnownNetwork, kNetworks> networks = {};

@@ -6,6 +6,7 @@ std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& opti
   std::vector<std::unique_ptr<Analyzer>> all;
   all.push_back(std::make_unique<DeliveryAnalyzer>(options.delivery));
   all.push_back(std::make_unique<ProviderBlockAnalyzer>(options.provider_block));
+  all.push_back(std::make_unique<AccountAnalyzer>(options.account));
   return all;
 }
 

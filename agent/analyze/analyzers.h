@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "agent/account/account_analyzer.h"
 #include "agent/analyze/analyzer.h"
 #include "agent/analyze/delivery.h"
 #include "agent/reputation/provider_block.h"
@@ -13,6 +14,7 @@ namespace mailvane {
 struct AnalyzerOptions {
   DeliveryAnalyzer::Options delivery;
   ProviderBlockAnalyzer::Options provider_block;
+  AccountAnalyzer::Options account;
 };
 
 std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& options);

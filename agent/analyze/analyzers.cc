@@ -9,6 +9,7 @@ std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& opti
   all.push_back(std::make_unique<ExpiryAnalyzer>(options.expiry));
   all.push_back(std::make_unique<GuessingAnalyzer>(options.guessing));
   all.push_back(std::make_unique<ProviderBlockAnalyzer>(options.provider_block));
+  all.push_back(std::make_unique<AccountAnalyzer>(options.account));
   return all;
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "agent/account/account_analyzer.h"
 #include "agent/analyze/analyzer.h"
 #include "agent/analyze/delivery.h"
 #include "agent/analyze/expiry.h"
@@ -19,6 +20,7 @@ struct AnalyzerOptions {
   ExpiryAnalyzer::Options expiry;
   GuessingAnalyzer::Options guessing;
   ProviderBlockAnalyzer::Options provider_block;
+  AccountAnalyzer::Options account;
 };
 
 std::vector<std::unique_ptr<Analyzer>> MakeAnalyzers(const AnalyzerOptions& options);

@@ -134,6 +134,11 @@ constexpr MetricFamily kAccountFindings = {"mailvane_account_findings_total",
                                            MetricType::kCounter, "server, level",
                                            "Findings about accounts; growth means an "
                                            "account that may be in a stranger's hands."};
+constexpr MetricFamily kAccountsSuspected = {"mailvane_accounts_suspected",
+                                             MetricType::kGauge, "server",
+                                             "Accounts found suspicious or stolen within "
+                                             "a day; more than zero means that somebody "
+                                             "should look at the findings."};
 
 constexpr Health kHealths[] = {
     Health::kOperational, Health::kDegraded,    Health::kPartialOutage,
@@ -533,6 +538,11 @@ void WriteCounters(absl::Span<const Series> all, Exposition* out) {
       out->Sample(one.server, {{"level", sum.first}}, static_cast<double>(sum.value));
     }
   }
+  Begin(kAccountsSuspected, out);
+  for (const Series& one : all) {
+    if (!one.snapshot || !one.snapshot->has_accounts_suspected()) continue;
+    out->Sample(one.server, {}, one.snapshot->accounts_suspected());
+  }
 }
 
 std::string Write(absl::Span<const Series> all, ExpositionFormat format) {
@@ -719,7 +729,8 @@ std::vector<MetricFamily> FleetMetricFamilies() {
           kLogRead,
           kLogLines,
           kFindings,
-          kAccountFindings};
+          kAccountFindings,
+          kAccountsSuspected};
 }
 
 bool Reports(const SystemState& system) {

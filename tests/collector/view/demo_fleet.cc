@@ -118,6 +118,7 @@ v1::Snapshot DemoMeasurements(const std::string& id) {
   finding->set_type("account_watch");
   finding->set_level(v1::LEVEL_WARNING);
   finding->set_count(1);
+  snapshot.set_accounts_suspected(1);
   return snapshot;
 }
 

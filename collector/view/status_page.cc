@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "collector/fleet/verdict.h"
+#include "collector/view/blocklists.h"
 #include "collector/view/html.h"
 #include "collector/view/vocabulary.h"
 
@@ -479,6 +480,7 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
   }
   out << "</dd>\n</dl>\n";
   AppendQueue(system, now, &out);
+  AppendBlocklists(system, now, &out);
   std::vector<const Post*> posts = PublicPosts(fleet);
   posts.erase(std::remove_if(posts.begin(), posts.end(),
                              [&](const Post* post) { return post->system != system.id; }),

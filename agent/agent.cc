@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/analyze/content_key.h"
+#include "agent/lists_config.h"
+#include "agent/reputation/subject.h"
 #include "platform/log.h"
 #include "platform/proto_time.h"
 #include "platform/version.h"
@@ -165,12 +167,36 @@ absl::Status Agent::Open() {
   rounds.timeout = std::min(rounds.timeout, rounds.interval);
   ping_rounds_ = std::make_unique<PingRounds>(rounds);
   ping_rounds_->SetTargets(now, ToRequests(v1::Config(), config_.collector(0)));
+  status = OpenBlocklists();
+  if (!status.ok()) return status;
   PassHost(now);
 
   // Last: gRPC's threads begin here.
   absl::StatusOr<std::unique_ptr<GrpcUplink>> uplink = GrpcUplink::Start();
   if (!uplink.ok()) return uplink.status();
   uplink_ = *std::move(uplink);
+  return absl::OkStatus();
+}
+
+absl::Status Agent::OpenBlocklists() {
+  const v1::AgentBlocklists& config = config_.blocklists();
+  if (!config.enabled()) return absl::OkStatus();
+  absl::StatusOr<std::vector<ListToAsk>> lists = LoadLists(config, files_);
+  if (!lists.ok()) return lists.status();
+  ResolverOptions resolver_options;
+  resolver_options.servers.assign(config.resolvers().begin(), config.resolvers().end());
+  absl::StatusOr<std::unique_ptr<Resolver>> resolver =
+      MakeResolver(resolver_options, &random_);
+  if (!resolver.ok()) return resolver.status();
+  resolver_ = *std::move(resolver);
+  ListChecker::Options options;
+  options.interval = FromProto(config.interval());
+  options.daily_questions = config.daily_questions();
+  options.spread = std::min(options.spread, options.interval / 12);
+  blocklists_ = std::make_unique<BlocklistWatch>(*std::move(lists), options, &random_);
+  if (!blocklists_->Restore(core_->blocklist_state())) {
+    Log(LogLevel::kWarning, "what was known of listings is of another version");
+  }
   return absl::OkStatus();
 }
 
@@ -236,6 +262,8 @@ absl::Status Agent::Pass(Instant now) {
   if (!status.ok()) return status;
   PassPings(now);
   PassHost(now);
+  status = PassBlocklists(now);
+  if (!status.ok()) return status;
   status = core_->Commit(now);
   if (!status.ok()) return status;
   // Beyond this point what was seen is either in the outbox, or will be read
@@ -320,6 +348,35 @@ void Agent::PassPings(Instant now) {
   core_->TakePings(now, ping_rounds_->Readings(now));
 }
 
+absl::Status Agent::PassBlocklists(Instant now) {
+  if (blocklists_ == nullptr) return absl::OkStatus();
+  for (const ListQuestion& ask : blocklists_->Step(now)) {
+    resolver_->Ask(now, ask.id, ask.question);
+  }
+  const std::vector<DnsReply> replies = resolver_->Poll(now);
+  if (replies.empty()) return absl::OkStatus();
+  blocklists_->Take(now, replies);
+  if (!blocklists_->has_news()) return absl::OkStatus();
+  std::vector<v1::Finding> findings = blocklists_->TakeFindings();
+  return core_->TakeBlocklists(now, std::move(findings), blocklists_->State(),
+                               blocklists_->Reading());
+}
+
+// The addresses may have changed.
+void Agent::WatchBlocklists(Instant now, const v1::Host& host) {
+  if (blocklists_ == nullptr) return;
+  std::vector<Subject> subjects;
+  const v1::AgentBlocklists& config = config_.blocklists();
+  for (const auto* texts :
+       {&host.public_addresses(), &config.addresses(), &config.domains()}) {
+    for (const std::string& text : *texts) {
+      absl::StatusOr<Subject> subject = ParseSubject(text);
+      if (subject.ok()) subjects.push_back(*std::move(subject));
+    }
+  }
+  blocklists_->SetSubjects(now, std::move(subjects));
+}
+
 void Agent::PassHost(Instant now) {
   if (now.mono < host_due_) return;
   host_due_ = now.mono + kHostPause;
@@ -328,6 +385,7 @@ void Agent::PassHost(Instant now) {
   for (const v1::MailProgram& program : host.programs()) {
     has_queue_program_ |= program.name() == QueueProgramName(queue_->queue().program);
   }
+  WatchBlocklists(now, host);
   core_->TakeHost(std::move(host));
 }
 
@@ -364,6 +422,9 @@ absl::Duration Agent::NextDeadline() const {
   if (!log_source_.empty()) next = std::min(next, log_due_);
   next = std::min(next, queue_->busy() ? queue_->NextDeadline() : queue_due_);
   next = std::min({next, ping_rounds_->NextDeadline(), pinger_->NextDeadline()});
+  if (blocklists_ != nullptr) {
+    next = std::min({next, blocklists_->NextDeadline(), resolver_->NextDeadline()});
+  }
   return std::min({next, host_due_, core_->NextDeadline()});
 }
 
@@ -376,6 +437,10 @@ absl::Status Agent::Wait(int stop_descriptor, bool* stop) {
   waiting.push_back({queue_->Descriptor(), POLLIN, 0});
   for (int descriptor : pinger_->Descriptors())
     waiting.push_back({descriptor, POLLIN, 0});
+  if (resolver_ != nullptr) {
+    for (int descriptor : resolver_->Descriptors())
+      waiting.push_back({descriptor, POLLIN, 0});
+  }
   const absl::Duration until = NextDeadline() - clock_.Now().mono;
   if (poll(waiting.data(), waiting.size(), ToPollTimeout(until)) < 0 && errno != EINTR) {
     return ErrnoStatus(errno, "poll");

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "agent/core.h"
 #include "agent/outbox/outbox.h"
+#include "agent/reputation/blocklist_watch.h"
 #include "agent/source/host.h"
 #include "agent/source/journal.h"
 #include "agent/source/log_file.h"
@@ -26,6 +27,7 @@
 #include "platform/ping_round.h"
 #include "platform/pinger.h"
 #include "platform/random.h"
+#include "platform/resolver.h"
 
 namespace mailvane {
 
@@ -46,11 +48,14 @@ class Agent {
 
   absl::Status Open();
   absl::Status OpenLog(const MailPaths& paths);
+  absl::Status OpenBlocklists();
   absl::Status Pass(Instant now);
   absl::Status PassLog(Instant now);
   absl::Status PassQueue(Instant now);
   void PassPings(Instant now);
+  absl::Status PassBlocklists(Instant now);
   void PassHost(Instant now);
+  void WatchBlocklists(Instant now, const v1::Host& host);
   absl::Status PassUplink(Instant now);
   absl::Status Wait(int stop_descriptor, bool* stop);
   absl::Duration NextDeadline() const;
@@ -83,6 +88,10 @@ class Agent {
   std::unique_ptr<Pinger> pinger_;
   std::unique_ptr<PingRounds> ping_rounds_;
   uint64_t ping_config_version_ = 0;
+
+  // Null: none is asked.
+  std::unique_ptr<Resolver> resolver_;
+  std::unique_ptr<BlocklistWatch> blocklists_;
 
   std::unique_ptr<HostReader> host_;
   bool has_queue_program_ = false;

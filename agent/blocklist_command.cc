@@ -300,7 +300,7 @@ class Blocklist {
         out, out->empty() ? "" : "\n", rows[0].subject.text, ": ",
         counts[ListVerdict::kListed] > 0
             ? absl::StrCat("LISTED on ", counts[ListVerdict::kListed], " of ", told)
-        : told > 0 ? absl::StrCat("clean on all ", told)
+        : told > 0 ? absl::StrCat("clean on ", told == 1 ? "" : "all ", told)
                    : std::string("not known on any"),
         told == 1 ? " list" : " lists");
     if (told < rows.size() && told > 0) {

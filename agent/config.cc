@@ -1,11 +1,16 @@
 #include "agent/config.h"
 
+#include <functional>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "agent/lists_config.h"
+#include "agent/reputation/subject.h"
 #include "platform/file_system.h"
 #include "platform/proto_time.h"
+#include "platform/resolver.h"
 #include "platform/yaml_config.h"
 
 namespace mailvane {
@@ -19,6 +24,9 @@ constexpr size_t kMostIdBytes = 64;
 // Less would be a busy loop, more a reading that nobody can call present.
 constexpr absl::Duration kLeastInterval = absl::Milliseconds(100);
 constexpr absl::Duration kMostInterval = absl::Hours(1);
+// Lists count questions, and change no faster.
+constexpr absl::Duration kLeastListInterval = absl::Minutes(1);
+constexpr absl::Duration kMostListInterval = absl::Hours(24);
 
 bool IsOneOf(const std::string& word, std::initializer_list<const char*> words) {
   for (const char* one : words) {
@@ -56,9 +64,45 @@ void SetDefaults(const std::string& host_name, v1::AgentConfig* config) {
   SetDefault(30, config->mutable_intervals()->mutable_snapshot());
   SetDefault(10, config->mutable_intervals()->mutable_heartbeat());
   SetDefault(30, config->mutable_intervals()->mutable_queue());
+  v1::AgentBlocklists& blocklists = *config->mutable_blocklists();
+  if (!blocklists.has_enabled()) blocklists.set_enabled(true);
+  SetDefault(3600, blocklists.mutable_interval());
+  if (blocklists.daily_questions() == 0) blocklists.set_daily_questions(2000);
   if (config->limits().outbox_bytes() == 0) {
     config->mutable_limits()->set_outbox_bytes(kDefaultOutboxBytes);
   }
+}
+
+using Fail = std::function<void(const std::string& path, std::string message)>;
+
+// Files that it names are read here, so that --check-config finds what is wrong
+// with them.
+void CheckBlocklists(const v1::AgentBlocklists& blocklists, const Fail& fail) {
+  for (const auto* subjects : {&blocklists.addresses(), &blocklists.domains()}) {
+    for (const std::string& text : *subjects) {
+      const absl::StatusOr<Subject> subject = ParseSubject(text);
+      const bool domain = subjects == &blocklists.domains();
+      const std::string path = domain ? "blocklists.domains" : "blocklists.addresses";
+      if (!subject.ok()) {
+        fail(path, std::string(subject.status().message()));
+      } else if (domain != (subject->kind == SubjectKind::kDomain)) {
+        fail(path, absl::StrCat(text, domain ? ": is no domain" : ": is no address"));
+      }
+    }
+  }
+  for (const std::string& resolver : blocklists.resolvers()) {
+    if (!IsResolverAddress(resolver)) {
+      fail("blocklists.resolvers",
+           absl::StrCat(resolver, ": is no address of a resolver (try 127.0.0.1:53)"));
+    }
+  }
+  const absl::Duration interval = FromProto(blocklists.interval());
+  if (interval < kLeastListInterval || interval > kMostListInterval) {
+    fail("blocklists.interval", "must be between 1m and 1d");
+  }
+  if (!blocklists.enabled()) return;
+  const absl::Status lists = LoadLists(blocklists, HostFileSystem()).status();
+  if (!lists.ok()) fail("blocklists", std::string(lists.message()));
 }
 
 std::vector<ConfigError> Check(const v1::AgentConfig& config,
@@ -97,6 +141,7 @@ std::vector<ConfigError> Check(const v1::AgentConfig& config,
       fail(path, "must be between 100ms and 1h");
     }
   }
+  CheckBlocklists(config.blocklists(), fail);
   if (config.limits().outbox_bytes() < kLeastOutboxBytes) {
     fail("limits.outbox_bytes", absl::StrCat("is below ", kLeastOutboxBytes));
   }

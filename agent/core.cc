@@ -22,6 +22,7 @@ constexpr absl::Duration kCheckpointPause = absl::Seconds(1);
 // The collector takes no longer event; evidence is what gives way.
 constexpr size_t kMostEventBytes = 4 << 10;
 constexpr size_t kMostDetailBytes = 200;
+constexpr char kBlocklistState[] = "blocklists";
 
 // Where a line stands, for ever: by its file and offset, or by its cursor.
 std::string LineKey(const LogChunk& chunk, const LogLine& line) {
@@ -48,6 +49,10 @@ absl::Status AgentCore::Start(Instant now) {
       outbox_->States();
   if (!states.ok()) return states.status();
   for (const auto& [name, state] : *states) {
+    if (name == kBlocklistState) {
+      blocklist_state_ = state;
+      continue;
+    }
     if (judge_.Restore(name, state)) continue;
     Log(LogLevel::kWarning, "what an analyzer remembered is of another version",
         {{"state", name}});
@@ -223,6 +228,21 @@ void AgentCore::TakePings(Instant now, std::vector<v1::PingReading> readings) {
   pings_read_at_ = now.mono;
 }
 
+absl::Status AgentCore::TakeBlocklists(Instant now, std::vector<v1::Finding> findings,
+                                       std::string state, v1::BlocklistReading reading) {
+  blocklists_ = std::move(reading);
+  staged_states_[kBlocklistState] = std::move(state);
+  for (v1::Finding& finding : findings) {
+    // A finding is told at one moment of one incident.
+    const std::string key =
+        absl::StrCat(absl::ToUnixMicros(FromProto(finding.first_seen())), "/",
+                     absl::ToUnixMicros(FromProto(finding.last_seen())));
+    StageFinding(std::move(finding), key);
+  }
+  session_.SnapshotChanged();
+  return Flush(now);
+}
+
 absl::Status AgentCore::Stop(Instant now, absl::string_view reason) {
   v1::Event event;
   *event.mutable_time() = ToProto(now.wall);
@@ -277,6 +297,7 @@ v1::Snapshot AgentCore::Snapshot(Instant now) const {
     copy.set_age_ms(ping.age_ms() + pings_age);
   }
   judge_.Report(&snapshot);
+  if (blocklists_) *snapshot.mutable_blocklists() = *blocklists_;
   *snapshot.mutable_log() = counts_;
   for (const auto& [key, count] : findings_) {
     v1::FindingCount& one = *snapshot.add_findings();

@@ -69,6 +69,12 @@ class AgentCore {
   absl::Status TakeQueue(Instant now, absl::string_view source,
                          absl::string_view location, v1::QueueReading reading);
   void TakePings(Instant now, std::vector<v1::PingReading> readings);
+  // What became of listings: findings, what the watch remembers, and its present
+  // state, all in one transaction.
+  absl::Status TakeBlocklists(Instant now, std::vector<v1::Finding> findings,
+                              std::string state, v1::BlocklistReading reading);
+  // What the watch of DNS lists remembered; empty for nothing.
+  const std::string& blocklist_state() const { return blocklist_state_; }
   void TakeHost(v1::Host host) { host_ = std::move(host); }
 
   // AgentStopping, and Goodbye.
@@ -117,6 +123,8 @@ class AgentCore {
   v1::LogCounts counts_;
   std::map<std::pair<std::string, v1::Level>, uint64_t> findings_;
   std::optional<absl::Time> last_line_at_;
+  std::string blocklist_state_;
+  std::optional<v1::BlocklistReading> blocklists_;
 };
 
 }  // namespace mailvane

@@ -341,6 +341,8 @@ class AresResolver final : public Resolver {
 
 }  // namespace
 
+bool IsResolverAddress(absl::string_view server) { return !WithPort(server).empty(); }
+
 absl::StatusOr<std::unique_ptr<Resolver>> MakeResolver(const ResolverOptions& options,
                                                        Random* random) {
   auto resolver = std::make_unique<AresResolver>(options, random);

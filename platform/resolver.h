@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "platform/clock.h"
 #include "platform/dns_message.h"
@@ -59,6 +60,9 @@ struct ResolverOptions {
   // Under way at once; what goes beyond waits for its turn.
   size_t max_in_flight = 512;
 };
+
+// Whether `server` can stand in ResolverOptions.servers.
+bool IsResolverAddress(absl::string_view server);
 
 // By c-ares: UDP with EDNS, then TCP where an answer was cut off; the next server
 // after SERVFAIL, REFUSED or silence.  Numbers of questions come from `random`,

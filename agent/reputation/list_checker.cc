@@ -58,6 +58,8 @@ void ListChecker::SetSubjects(Instant now, std::vector<Subject> subjects) {
   subjects.erase(std::unique(subjects.begin(), subjects.end()), subjects.end());
   refused_subjects_ = subjects.size() > kMaxSubjects ? subjects.size() - kMaxSubjects : 0;
   if (subjects.size() > kMaxSubjects) subjects.resize(kMaxSubjects);
+  // With nobody to ask about, nothing is asked at all.
+  if (!started_ && subjects.empty()) return;
   const bool first = !std::exchange(started_, true);
   // Who is new shall not wait for the turn of those that are known.
   if (first || subjects != subjects_) {

@@ -144,7 +144,11 @@ ResolverHealth JudgeResolver(const DnsAnswer& self_test,
   size_t heard = 0;
   std::string silence;
   for (const ZoneReport& report : zones) {
-    if (report.health.cause == ListCause::kRefused) refusing.push_back(report.zone);
+    // A list comes once for each kind of subject, one after the other.
+    if (report.health.cause == ListCause::kRefused &&
+        (refusing.empty() || refusing.back() != report.zone)) {
+      refusing.push_back(report.zone);
+    }
     if (report.health.cause == ListCause::kHijacked) ++hijacked;
     if (report.health.cause == ListCause::kNoAnswer) {
       silence = report.health.why;

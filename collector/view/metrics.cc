@@ -140,6 +140,15 @@ constexpr MetricFamily kAccountsSuspected = {"mailvane_accounts_suspected",
                                              "a day; more than zero means that somebody "
                                              "should look at the findings."};
 
+constexpr MetricFamily kBlocklistListed = {
+    "mailvane_blocklist_listed", MetricType::kGauge, "server, zone, ip_family",
+    "1: the list has an address (or domain) of the server, 0: it has none. Absent: "
+    "nobody could tell, or the list cannot be believed."};
+constexpr MetricFamily kBlocklistHealthy = {
+    "mailvane_blocklist_zone_healthy", MetricType::kGauge, "server, zone",
+    "1: the list passes its own test points, 0: what it says is worth nothing. Absent: "
+    "it could not be asked."};
+
 constexpr Health kHealths[] = {
     Health::kOperational, Health::kDegraded,    Health::kPartialOutage,
     Health::kMajorOutage, Health::kMaintenance, Health::kUnknown,
@@ -205,6 +214,9 @@ struct Series {
   std::vector<Sum> findings;
   std::vector<Sum> account_findings;
   std::map<absl::string_view, double> rtt_seconds;  // by peer
+  // By zone and family.
+  std::map<std::pair<absl::string_view, absl::string_view>, bool> listed;
+  std::map<absl::string_view, bool> lists_healthy;
 };
 
 using Peers = absl::flat_hash_set<absl::string_view>;
@@ -213,6 +225,34 @@ Peers KnownPeers(const FleetSnapshot& fleet) {
   Peers peers = {"collector"};
   for (const SystemState& system : fleet.systems) peers.insert(system.id);
   return peers;
+}
+
+// What an agent says of lists, bounded: its catalogue may be its own.
+constexpr size_t kMostLists = 120;
+
+bool IsListed(const v1::Listing& listing) {
+  return listing.state() == v1::Listing::STATE_CONFIRMED ||
+         listing.state() == v1::Listing::STATE_CLEARING;
+}
+
+void FoldBlocklists(const v1::BlocklistReading& reading, Series* series) {
+  for (const v1::ListCondition& list : reading.lists()) {
+    if (series->lists_healthy.size() >= kMostLists) break;
+    const absl::string_view zone = ListLabel(list.zone());
+    if (list.state() == v1::ListCondition::STATE_UNKNOWN) continue;
+    const bool healthy = list.state() == v1::ListCondition::STATE_HEALTHY;
+    series->lists_healthy[zone] = healthy;
+    for (const std::string& kind : list.kinds()) {
+      if (healthy) series->listed[{zone, FamilyLabel(kind)}] = false;
+    }
+  }
+  // A sick list takes nothing back: what it had said before stands.
+  for (const v1::Listing& listing : reading.listings()) {
+    if (!IsListed(listing)) continue;
+    const std::pair<absl::string_view, absl::string_view> key = {
+        ListLabel(listing.zone()), FamilyLabel(listing.kind())};
+    if (series->listed.size() < kMostLists * 3) series->listed[key] = true;
+  }
 }
 
 void FoldSources(const v1::Snapshot& snapshot, std::vector<SourceSum>* sums) {
@@ -296,6 +336,7 @@ Series Fold(const SystemState& system, const Peers& peers) {
     FoldQueues(snapshot.queue(), &series.queues);
     FoldCauses(snapshot.queue(), &series.causes);
   }
+  if (snapshot.has_blocklists()) FoldBlocklists(snapshot.blocklists(), &series);
   for (const v1::DeliveryCount& count : snapshot.deliveries()) {
     Add(ProviderLabel(count.provider()), StatusLabel(count.status()), count.count(),
         &series.deliveries);
@@ -545,6 +586,21 @@ void WriteCounters(absl::Span<const Series> all, Exposition* out) {
   }
 }
 
+void WriteBlocklists(absl::Span<const Series> all, Exposition* out) {
+  Begin(kBlocklistListed, out);
+  for (const Series& one : all) {
+    for (const auto& [key, listed] : one.listed) {
+      out->Sample(one.server, {{"zone", key.first}, {"ip_family", key.second}}, listed);
+    }
+  }
+  Begin(kBlocklistHealthy, out);
+  for (const Series& one : all) {
+    for (const auto& [zone, healthy] : one.lists_healthy) {
+      out->Sample(one.server, {{"zone", zone}}, healthy);
+    }
+  }
+}
+
 std::string Write(absl::Span<const Series> all, ExpositionFormat format) {
   Exposition out(format);
   // About 50 series of 80 bytes for a system, and the HELP lines.
@@ -555,6 +611,7 @@ std::string Write(absl::Span<const Series> all, ExpositionFormat format) {
   WriteQueues(all, &out);
   WriteQueueView(all, &out);
   WriteCounters(all, &out);
+  WriteBlocklists(all, &out);
   return std::move(out).Finish();
 }
 
@@ -730,7 +787,9 @@ std::vector<MetricFamily> FleetMetricFamilies() {
           kLogLines,
           kFindings,
           kAccountFindings,
-          kAccountsSuspected};
+          kAccountsSuspected,
+          kBlocklistListed,
+          kBlocklistHealthy};
 }
 
 bool Reports(const SystemState& system) {

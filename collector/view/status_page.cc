@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "collector/fleet/verdict.h"
+#include "collector/view/blocklists.h"
 #include "collector/view/day_bars.h"
 #include "collector/view/html.h"
 #include "collector/view/vocabulary.h"
@@ -534,6 +535,7 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
         << RenderDayTable(*system.days);
   }
   AppendQueue(system, now, &out);
+  AppendBlocklists(system, now, &out);
   std::vector<const Post*> posts = PublicPosts(fleet);
   posts.erase(std::remove_if(posts.begin(), posts.end(),
                              [&](const Post* post) { return post->system != system.id; }),

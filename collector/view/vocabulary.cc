@@ -92,7 +92,10 @@ constexpr absl::string_view kFindings[] = {
     "deferral_rate",
     "expiry",
     "tls_failure",
-    "blocklist_listed",
+    "dnsbl_listed",
+    "dnsbl_cleared",
+    "dnsbl_zone_sick",
+    "dnsbl_resolver",
 };
 
 template <size_t N>
@@ -192,6 +195,22 @@ absl::string_view ProviderLabel(absl::string_view provider) {
 }
 
 absl::string_view FindingLabel(absl::string_view type) { return OneOf(kFindings, type); }
+
+absl::string_view ListLabel(absl::string_view zone) {
+  if (zone.empty() || zone.size() > 64) return kOther;
+  for (const char c : zone) {
+    if (!absl::ascii_islower(c) && !absl::ascii_isdigit(c) && c != '.' && c != '-') {
+      return kOther;
+    }
+  }
+  return zone;
+}
+
+absl::string_view FamilyLabel(absl::string_view kind) {
+  if (kind == "v4") return "ipv4";
+  if (kind == "v6") return "ipv6";
+  return kind == "domain" ? "domain" : kOther;
+}
 
 absl::string_view VersionLabel(absl::string_view version) {
   if (version.empty() || version.size() > 32) return kOther;

@@ -22,6 +22,11 @@ absl::string_view ProviderLabel(absl::string_view provider);
 absl::string_view FindingLabel(absl::string_view type);
 // The version as it came if it looks like one ("1.2.0-3+deb12"), else "other".
 // May be a part of `version`.
+// The zone of a DNS list, which an operator may have added himself: what could be
+// one, else "other".  Lives as long as `zone`.
+absl::string_view ListLabel(absl::string_view zone);
+// "ipv4", "ipv6", "domain".
+absl::string_view FamilyLabel(absl::string_view kind);
 absl::string_view VersionLabel(absl::string_view version);
 
 // For people, fit for the public (why something can't be read is in

@@ -120,6 +120,7 @@ log: {{source: file, file: {server.log}, start_at: beginning}}
 postfix: {{queue_directory: {server.queue_directory}}}
 ping: {{script: {self.pings}, interval: 2s}}
 intervals: {{queue: 3s}}
+blocklists: {{enabled: false}}
 """)
 
     def write_pings(self):

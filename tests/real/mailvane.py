@@ -300,6 +300,7 @@ class Agent(_Program):
             "intervals": {"queue": f"{QUEUE}s"},
             # Nothing of this host is watched by chance.
             "log": {"source": "none"},
+            "blocklists": {"enabled": False},
             "postfix": {"config_directory": str(self.directory / "no"),
                         "queue_directory": str(self.directory / "no")},
             **self._config}))

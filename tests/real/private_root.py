@@ -506,6 +506,10 @@ def _finish_dovecot(root: PrivateRoot) -> None:
     (root.path / "etc/dovecot").mkdir()
 
 
+def _finish_rbldnsd(root: PrivateRoot) -> None:
+    _add_accounts(root, rbldns=108)
+
+
 def _finish_chromium(root: PrivateRoot) -> None:
     """playwright-core, exactly as locked, by the root's own npm: the one
     thing that comes from the npm registry instead of Debian."""
@@ -551,6 +555,7 @@ RECIPES = {
         _finish_dovecot),
     "feedparser": Recipe(("python3", "python3-feedparser", *SHELL)),
     "logrotate": Recipe(("logrotate", "gzip", *SHELL)),
+    "rbldnsd": Recipe(("rbldnsd", *SHELL), _finish_rbldnsd),
     "journal": Recipe(("systemd-journal-remote", "systemd", *SHELL)),
 }
 

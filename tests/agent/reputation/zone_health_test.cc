@@ -1,5 +1,6 @@
 #include "agent/reputation/zone_health.h"
 
+#include "absl/strings/str_cat.h"
 #include "tests/agent/reputation/lists.h"
 #include "tests/fakes/dns_server.h"
 
@@ -108,8 +109,11 @@ TEST(JudgeResolver, IsOneFinding) {
   const ZoneHealth silent = {ZoneState::kUnknown, ListCause::kNoAnswer, "timeout"};
   const ZoneHealth parked = {ZoneState::kSick, ListCause::kHijacked, "parked"};
   const auto many = [](const ZoneHealth& health, int count) {
-    static const std::string kZone = "zone.example";
-    return std::vector<ZoneReport>(count, ZoneReport{kZone, health});
+    static std::vector<std::string> zones;
+    while (zones.size() < 60) zones.push_back(absl::StrCat("z", zones.size()));
+    std::vector<ZoneReport> reports;
+    for (int i = 0; i < count; ++i) reports.push_back({zones[i], health});
+    return reports;
   };
   EXPECT_EQ(JudgeResolver(No(), many(good, 60)).state, ResolverState::kUsable);
   EXPECT_THAT(JudgeResolver(No(), many(good, 60)).why, IsEmpty());
@@ -118,6 +122,9 @@ TEST(JudgeResolver, IsOneFinding) {
   for (const ZoneReport& report : many(refused, 20)) some.push_back(report);
   EXPECT_EQ(JudgeResolver(No(), some).state, ResolverState::kRefused);
   EXPECT_THAT(JudgeResolver(No(), some).why, HasSubstr("and 12 more"));
+  EXPECT_EQ(JudgeResolver(No(), {{"two.example", refused}, {"two.example", refused}}).why,
+            JudgeResolver(No(), {{"two.example", refused}}).why)
+      << "a list that is asked in two forms is one list";
 
   EXPECT_EQ(JudgeResolver(Yes("203.0.113.9"), many(good, 60)).state,
             ResolverState::kInvents);

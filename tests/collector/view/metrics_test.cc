@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "agent/analyze/queue_view.h"
@@ -63,6 +64,57 @@ std::string Text(const FleetSnapshot& fleet) {
 TEST(FleetMetrics, AreAsInTheGoldenFile) {
   EXPECT_EQ(Text(DemoFleet()),
             ReadFileOrDie("tests/collector/view/testdata/fleet_metrics.txt"));
+}
+
+v1::BlocklistReading Lists() {
+  v1::BlocklistReading reading;
+  const auto add_list = [&](const char* zone, v1::ListCondition::State state) {
+    v1::ListCondition& list = *reading.add_lists();
+    list.set_zone(zone);
+    list.set_state(state);
+    list.add_kinds("v4");
+    list.add_kinds("v6");
+  };
+  add_list("good.example", v1::ListCondition::STATE_HEALTHY);
+  add_list("sick.example", v1::ListCondition::STATE_SICK);
+  add_list("mute.example", v1::ListCondition::STATE_UNKNOWN);
+  const auto add_listing = [&](const char* zone, v1::Listing::State state) {
+    v1::Listing& listing = *reading.add_listings();
+    listing.set_zone(zone);
+    listing.set_kind("v4");
+    listing.set_subject("198.51.100.7");
+    listing.set_state(state);
+    listing.set_tier("page");
+    listing.set_reason("<script>198.51.100.7</script>");
+    listing.mutable_first_seen()->set_seconds(1'800'000'000);
+  };
+  add_listing("good.example", v1::Listing::STATE_CONFIRMED);
+  add_listing("sick.example", v1::Listing::STATE_CLEARING);
+  add_listing("mute.example", v1::Listing::STATE_SUSPECTED);
+  add_listing("Bad\nZone", v1::Listing::STATE_CONFIRMED);
+  return reading;
+}
+
+TEST(FleetMetrics, SaysOfListsOnlyWhatIsKnown) {
+  FleetSnapshot fleet = DemoFleet();
+  SystemState& system = fleet.systems[0];
+  auto snapshot = std::make_shared<v1::Snapshot>(*system.measurements);
+  *snapshot->mutable_blocklists() = Lists();
+  system.measurements = snapshot;
+  std::vector<std::string> lines;
+  for (absl::string_view line : absl::StrSplit(Text(fleet), '\n')) {
+    if (!absl::StartsWith(line, "mailvane_blocklist_")) continue;
+    lines.push_back(
+        absl::StrReplaceAll(line, {{"mailvane_blocklist_", ""},
+                                   {absl::StrCat("server=\"", system.id, "\","), ""}}));
+  }
+  EXPECT_THAT(lines,
+              testing::ElementsAre("listed{zone=\"good.example\",ip_family=\"ipv4\"} 1",
+                                   "listed{zone=\"good.example\",ip_family=\"ipv6\"} 0",
+                                   "listed{zone=\"other\",ip_family=\"ipv4\"} 1",
+                                   "listed{zone=\"sick.example\",ip_family=\"ipv4\"} 1",
+                                   "zone_healthy{zone=\"good.example\"} 1",
+                                   "zone_healthy{zone=\"sick.example\"} 0"));
 }
 
 TEST(FleetMetrics, ASilentAgentKeepsOnlyWhatOthersKnowOfIt) {

@@ -187,6 +187,53 @@ TEST(StatusPage, PostsStandNewestFirst) {
   EXPECT_LT(page.find("NC027: No data"), page.find("NC030: Degraded"));
 }
 
+TEST(SystemPage, ShowsListingsInItsOwnWords) {
+  FleetSnapshot fleet = DemoFleet();
+  SystemState& system = fleet.systems[0];
+  auto snapshot = std::make_shared<v1::Snapshot>(*system.measurements);
+  v1::BlocklistReading& reading = *snapshot->mutable_blocklists();
+  v1::ListCondition& list = *reading.add_lists();
+  list.set_zone("bl.spamcop.net");
+  list.set_state(v1::ListCondition::STATE_HEALTHY);
+  const auto page = [&] {
+    system.measurements = snapshot;
+    return RenderSystemPage(fleet, system, {}, fleet.at);
+  };
+  EXPECT_THAT(page(), HasSubstr("On none of 1 lists."));
+  v1::Listing& listing = *reading.add_listings();
+  listing.set_zone("bl.spamcop.net");
+  listing.set_subject("198.51.100.7");
+  listing.set_tier("page");
+  listing.set_state(v1::Listing::STATE_SUSPECTED);
+  listing.add_meanings("meaning of <b>theirs</b>");
+  listing.set_reason("reason of theirs");
+  listing.set_ends("words of theirs");
+  listing.set_delist_url("https://evil.example/?198.51.100.7");
+  listing.mutable_first_seen()->set_seconds(absl::ToUnixSeconds(fleet.at) - 3600);
+  listing.mutable_earliest_end()->set_seconds(absl::ToUnixSeconds(fleet.at) + 7200);
+  EXPECT_THAT(page(), HasSubstr("On none of 1 lists.")) << "seen once is nothing";
+  listing.set_state(v1::Listing::STATE_CONFIRMED);
+  const std::string shown = page();
+  EXPECT_THAT(shown, HasSubstr("On 1 of 1 lists."));
+  EXPECT_THAT(shown, HasSubstr("bl.spamcop.net"));
+  EXPECT_THAT(shown, HasSubstr("not before"));
+  EXPECT_THAT(shown, HasSubstr("Many refuse mail by it"));
+  for (const char* hostile : {"theirs", "evil", "198.51.100.7"}) {
+    EXPECT_THAT(shown, testing::Not(HasSubstr(hostile)));
+  }
+  listing.set_state(v1::Listing::STATE_CLEARED);
+  listing.mutable_cleared_at()->set_seconds(absl::ToUnixSeconds(fleet.at));
+  EXPECT_THAT(page(), HasSubstr("On none of 1 lists."));
+  EXPECT_THAT(page(), HasSubstr("Over")) << "the past is kept";
+  listing.set_state(v1::Listing::STATE_UNSPECIFIED);
+  list.set_state(v1::ListCondition::STATE_UNKNOWN);
+  EXPECT_THAT(page(), HasSubstr("Unknown: no list could be asked."));
+  system.connected = false;
+  EXPECT_THAT(RenderSystemPage(fleet, system, {}, fleet.at),
+              testing::Not(HasSubstr("Blocklists")))
+      << "a silent agent says nothing";
+}
+
 TEST(SystemPage, SaysWhyThereIsNoQueue) {
   const FleetSnapshot fleet = DemoFleet();
   const struct {

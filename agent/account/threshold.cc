@@ -12,7 +12,7 @@ constexpr float kMeasured = 13;
 // Nats for each factor of e in the budget: the tail's own slope there.
 constexpr float kSlope = 1.2f;
 // How far what is learned may take it, and in a day.
-constexpr float kDown = 2;
+constexpr float kDown = 1;
 constexpr float kUp = 4;
 constexpr float kStep = 0.1f;
 // Days above a level from which on its share says something.

@@ -32,7 +32,7 @@ std::string AtLeast(int count, bool more) {
 
 }  // namespace
 
-std::string NetworkOf(absl::string_view ip) {
+std::string SubnetOf(absl::string_view ip) {
   in6_addr address;
   const std::string text(ip);
   if (inet_pton(AF_INET, text.c_str(), &address) == 1) {
@@ -48,7 +48,7 @@ std::string NetworkOf(absl::string_view ip) {
 GuessingAnalyzer::Network* GuessingAnalyzer::Find(absl::string_view ip, absl::Time time,
                                                   std::string* name) {
   if (ip.empty()) return nullptr;
-  *name = NetworkOf(ip);
+  *name = SubnetOf(ip);
   const auto known = networks_.find(*name);
   if (known != networks_.end()) {
     Network& network = known->second;
@@ -78,7 +78,7 @@ void GuessingAnalyzer::Pass(absl::Time now) {
 
 void GuessingAnalyzer::Accept(const MailMessage& message) {
   if (message.reinjected || message.client_ip.empty()) return;
-  const auto known = networks_.find(NetworkOf(message.client_ip));
+  const auto known = networks_.find(SubnetOf(message.client_ip));
   if (known == networks_.end()) return;
   known->second.accepted.Add(message.time, 1);
   known->second.successes += message.origin == MessageOrigin::kSubmitted;
@@ -95,7 +95,7 @@ void GuessingAnalyzer::Try(const ClientAttempt& attempt) {
       return;
     case ClientAttempt::Kind::kAuthOk:
     case ClientAttempt::Kind::kLogin: {
-      const auto known = networks_.find(NetworkOf(attempt.client_ip));
+      const auto known = networks_.find(SubnetOf(attempt.client_ip));
       if (known != networks_.end()) known->second.successes += attempt.times;
       return;
     }

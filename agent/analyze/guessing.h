@@ -85,6 +85,6 @@ class GuessingAnalyzer final : public Analyzer {
 
 // "192.0.2.7" → "192.0.2.0/24", "2001:db8:1:2::3" → "2001:db8:1::/48"; as it is when it
 // is no address.
-std::string NetworkOf(absl::string_view ip);
+std::string SubnetOf(absl::string_view ip);
 
 }  // namespace mailvane

@@ -257,14 +257,17 @@ bool LogFile::MadeSince(const Named& other, const LogPlace& place) const {
          other.stat.id.birth_ns > place.modified_ns;
 }
 
-// Whether `other` is, or was made of, a file that is open; or the file of `after`.
-bool LogFile::IsRead(const Named& other, const LogPlace* after) const {
-  std::vector<const LogPlace*> places;
-  for (const std::unique_ptr<LogTail>& tail : tails_) {
-    if (tail->place().id == other.stat.id) return true;
-    places.push_back(&tail->place());
-  }
-  if (after != nullptr) places.push_back(after);
+bool LogFile::IsOpen(const Named& other) const {
+  return std::any_of(tails_.begin(), tails_.end(),
+                     [&other](const std::unique_ptr<LogTail>& tail) {
+                       return tail->place().id == other.stat.id;
+                     });
+}
+
+// Whether `other` was copied or packed from a file that is open, or that of `after`.
+bool LogFile::WasRead(const Named& other, const LogPlace& after) const {
+  std::vector<const LogPlace*> places = {&after};
+  for (const std::unique_ptr<LogTail>& tail : tails_) places.push_back(&tail->place());
   const absl::StatusOr<std::unique_ptr<File>> file = OpenNamed(other);
   for (const LogPlace* place : places) {
     if (place->telling_bytes() < (other.name.gzip ? 1 : kContentMatchMin)) continue;
@@ -300,7 +303,8 @@ std::optional<LogFile::Named> LogFile::Next(const LogPlace& after,
       continue;
     }
     if (next_turn.has_value() && !WrittenBefore(turn, *next_turn)) continue;
-    if (IsRead(other, by_name ? nullptr : &after)) continue;
+    // Where names tell, a newer one can't be what an older one has become.
+    if (by_name ? IsOpen(other) : IsOpen(other) || WasRead(other, after)) continue;
     next = other;
     next_turn = turn;
   }

@@ -102,7 +102,8 @@ class LogFile {
   };
   std::optional<Named> Find(const LogPlace& place, const Scene& scene,
                             Identity identity) const;
-  bool IsRead(const Named& other, const LogPlace* after) const;
+  bool IsOpen(const Named& other) const;
+  bool WasRead(const Named& other, const LogPlace& after) const;
   std::optional<Named> Next(const LogPlace& after, const Scene& scene) const;
   bool MadeSince(const Named& other, const LogPlace& place) const;
 

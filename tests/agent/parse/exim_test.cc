@@ -87,7 +87,8 @@ TEST(Exim, ReadsItsLines) {
       // In a queue with a name.
       {"1rVDhn-0001bo-D3 == b@example.org Q=bulk R=r T=t defer (-54): retry time not "
        "reached for any host for 'example.org'",
-       "delivery id=1rVDhn-0001bo-D3 to=b@example.org transport=t status=deferred "
+       "delivery own-pause id=1rVDhn-0001bo-D3 to=b@example.org transport=t "
+       "status=deferred "
        "reply=retry time not reached for any host for 'example.org'"},
       {"1rVDhn-0001bo-D3 => :blackhole: <bob@example.net> R=system_aliases",
        "delivery id=1rVDhn-0001bo-D3 to=bob@example.net status=sent"},

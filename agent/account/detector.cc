@@ -627,8 +627,8 @@ void AccountDetector::Consume(const LoginSeen& login) {
   }
 }
 
-Verdict AccountDetector::VerdictOn(const Profile& profile) const {
-  Verdict verdict;
+AccountVerdict AccountDetector::VerdictOn(const Profile& profile) const {
+  AccountVerdict verdict;
   for (size_t i = 0; i < kFamilies; ++i) {
     verdict.parts[i] = std::max(profile.score[i], 0.0f);
   }
@@ -661,7 +661,7 @@ Verdict AccountDetector::VerdictOn(const Profile& profile) const {
 void AccountDetector::Decide(const Subject& subject) {
   Profile* const profile = subject.profile;
   if (SumOf(*profile) < 3) return;
-  const Verdict verdict = VerdictOn(*profile);
+  const AccountVerdict verdict = VerdictOn(*profile);
   if (Sends(verdict.parts) && TellsFromBusyDay(verdict.parts)) {
     profile->highest_today =
         std::max(profile->highest_today, verdict.sum - verdict.margin);
@@ -713,7 +713,8 @@ std::vector<AccountAlarm> AccountDetector::TakeAlarms() {
   return std::exchange(alarms_, {});
 }
 
-std::optional<Verdict> AccountDetector::Judge(absl::string_view account, absl::Time now) {
+std::optional<AccountVerdict> AccountDetector::Judge(absl::string_view account,
+                                                     absl::Time now) {
   Subject subject;
   subject.profile = profiles_.Find(account);
   if (subject.profile == nullptr) return std::nullopt;

@@ -45,7 +45,7 @@ enum class Suspicion : uint8_t {
 };
 
 // What is held against an account just now.
-struct Verdict {
+struct AccountVerdict {
   Suspicion suspicion = Suspicion::kNone;
   float sum = 0;
   float threshold = 0;
@@ -73,7 +73,7 @@ struct AccountAlarm {
   AccountKind kind = AccountKind::kSaslUser;
   // As logged, whatever it holds; at most 256 bytes.
   std::string account;
-  Verdict verdict;
+  AccountVerdict verdict;
   Episode episode;
   UsualConduct usual;
   // Facts as they were logged, redacted, the oldest first.
@@ -100,7 +100,7 @@ class AccountDetector {
   std::vector<AccountAlarm> TakeAlarms();
 
   // What is held against it now.  Absent: not an account that we know.
-  std::optional<Verdict> Judge(absl::string_view account, absl::Time now);
+  std::optional<AccountVerdict> Judge(absl::string_view account, absl::Time now);
   // The owner or an operator says that all this was right: what is new is known from now
   // on, and more is needed to suspect it again.
   void Trust(absl::string_view account);
@@ -143,7 +143,7 @@ class AccountDetector {
   // Learning nearly stops while an account looks odd, or a thief would teach us.
   float LearningWeight(const Profile& profile) const;
   float Settled(const Profile& profile) const;
-  Verdict VerdictOn(const Profile& profile) const;
+  AccountVerdict VerdictOn(const Profile& profile) const;
   void Exhibit(const Subject& subject, std::string fact);
 
   const Options options_;

@@ -129,7 +129,7 @@ std::vector<std::pair<float, Family>> Ranked(const AccountAlarm& alarm) {
 }
 
 std::string Total(const AccountAlarm& alarm) {
-  const Verdict& verdict = alarm.verdict;
+  const AccountVerdict& verdict = alarm.verdict;
   std::string text =
       absl::StrFormat("%.1f where %.1f is needed", verdict.sum, verdict.threshold);
   if (alarm.expected_false_holds >= 0) {
@@ -148,7 +148,7 @@ std::string Counterfactual(const AccountAlarm& alarm) {
   }
   std::vector<absl::string_view> needed;
   for (size_t i = 0; i < kFamilies; ++i) {
-    Verdict without = alarm.verdict;
+    AccountVerdict without = alarm.verdict;
     without.sum -= without.parts[i];
     without.parts[i] = 0;
     if (without.sum < without.threshold || !TellsFromBusyDay(without.parts) ||

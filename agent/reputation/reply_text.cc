@@ -114,9 +114,9 @@ string_view Unwrap(string_view text, ReplyText* out) {
                         : absl::StripLeadingAsciiWhitespace(text.substr(end + 1));
     break;
   }
-  if (TakeIgnoreCase(&text, "host ")) {
-    string_view rest = text;
-    if (TakeHost(&rest, &out->host)) text = rest;
+  string_view named = text;
+  if (TakeIgnoreCase(&named, "host ") && TakeHost(&named, &out->host)) {
+    text = named;
     if (TakeIgnoreCase(&text, " refused to talk to me: ")) {
       out->phase = ReplyPhase::kConnect;
     } else if (!TakeIgnoreCase(&text, " said: ")) {

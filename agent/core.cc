@@ -80,13 +80,16 @@ absl::Status AgentCore::TakeLog(Instant now, absl::string_view source,
   for (const LogLoss& loss : chunk.losses) TakeLoss(now, source, loss);
   for (const LogLine& line : chunk.lines) TakeLine(now, source, chunk, line);
   std::string& checkpoint = checkpoints_[std::string(source)];
+  // Without any checkpoint a restart would begin at the log's end, whatever came
+  // before it.
+  const bool first = checkpoint.empty() && !chunk.checkpoint.empty();
   // A log at rest must not keep the disk awake.
   if (!chunk.checkpoint.empty() && chunk.checkpoint != checkpoint) {
     checkpoint = chunk.checkpoint;
     staged_checkpoints_[std::string(source)] = chunk.checkpoint;
     commit_due_ = std::min(commit_due_, now.mono + kCheckpointPause);
   }
-  if (!staged_events_.empty()) return Flush(now);
+  if (first || !staged_events_.empty()) return Flush(now);
   return Commit(now);
 }
 

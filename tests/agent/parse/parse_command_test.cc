@@ -307,7 +307,7 @@ TEST(ParseCommand, ListsEveryFieldThatItWrites) {
   MailLine line;
   SyslogLine header;
   header.host = header.program = header.service = header.daemon = "x";
-  line.ambiguous = line.has_from = line.own_pause = true;
+  header.clock_suspect = line.ambiguous = line.has_from = line.own_pause = true;
   line.kind = MailKind::kReject;
   line.status = DeliveryStatus::kSent;
   line.size = line.nrcpt = line.client_port = line.relay_port = line.auth_failures =

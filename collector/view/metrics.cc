@@ -140,6 +140,15 @@ constexpr MetricFamily kAccountsSuspected = {"mailvane_accounts_suspected",
                                              "a day; more than zero means that somebody "
                                              "should look at the findings."};
 
+constexpr MetricFamily kProviderBlocked = {
+    "mailvane_provider_blocked", MetricType::kGauge, "server, provider, scope",
+    "1: the provider refuses the server's mail because of this, 0: it did so, or slowed "
+    "it down, within a day. Absent: nothing of the kind was heard."};
+constexpr MetricFamily kProviderLimited = {
+    "mailvane_provider_limited", MetricType::kGauge, "server, provider, scope",
+    "1: the provider takes the server's mail slowly because of this, 0: no longer, or "
+    "not "
+    "at all. Absent: nothing of the kind was heard."};
 constexpr MetricFamily kBlocklistListed = {
     "mailvane_blocklist_listed", MetricType::kGauge, "server, zone, ip_family",
     "1: the list has an address (or domain) of the server, 0: it has none. Absent: "
@@ -217,6 +226,8 @@ struct Series {
   // By zone and family.
   std::map<std::pair<absl::string_view, absl::string_view>, bool> listed;
   std::map<absl::string_view, bool> lists_healthy;
+  // By provider and scope; the worst of those that share a label.
+  std::map<std::pair<absl::string_view, absl::string_view>, v1::Road::State> roads;
 };
 
 using Peers = absl::flat_hash_set<absl::string_view>;
@@ -335,6 +346,11 @@ Series Fold(const SystemState& system, const Peers& peers) {
   if (snapshot.has_queue()) {
     FoldQueues(snapshot.queue(), &series.queues);
     FoldCauses(snapshot.queue(), &series.causes);
+  }
+  for (const v1::Road& road : snapshot.roads()) {
+    v1::Road::State& worst =
+        series.roads[{ProviderLabel(road.provider()), ScopeLabel(road.scope())}];
+    worst = std::max(worst, road.state());
   }
   if (snapshot.has_blocklists()) FoldBlocklists(snapshot.blocklists(), &series);
   for (const v1::DeliveryCount& count : snapshot.deliveries()) {
@@ -586,6 +602,23 @@ void WriteCounters(absl::Span<const Series> all, Exposition* out) {
   }
 }
 
+void WriteRoads(absl::Span<const Series> all, Exposition* out) {
+  const struct {
+    const MetricFamily& family;
+    v1::Road::State state;
+  } kFamilies[] = {{kProviderBlocked, v1::Road::STATE_BLOCKED},
+                   {kProviderLimited, v1::Road::STATE_LIMITED}};
+  for (const auto& [family, state] : kFamilies) {
+    Begin(family, out);
+    for (const Series& one : all) {
+      for (const auto& [key, worst] : one.roads) {
+        out->Sample(one.server, {{"provider", key.first}, {"scope", key.second}},
+                    worst == state);
+      }
+    }
+  }
+}
+
 void WriteBlocklists(absl::Span<const Series> all, Exposition* out) {
   Begin(kBlocklistListed, out);
   for (const Series& one : all) {
@@ -611,6 +644,7 @@ std::string Write(absl::Span<const Series> all, ExpositionFormat format) {
   WriteQueues(all, &out);
   WriteQueueView(all, &out);
   WriteCounters(all, &out);
+  WriteRoads(all, &out);
   WriteBlocklists(all, &out);
   return std::move(out).Finish();
 }
@@ -788,6 +822,8 @@ std::vector<MetricFamily> FleetMetricFamilies() {
           kFindings,
           kAccountFindings,
           kAccountsSuspected,
+          kProviderBlocked,
+          kProviderLimited,
           kBlocklistListed,
           kBlocklistHealthy};
 }

@@ -12,6 +12,7 @@
 #include "collector/view/blocklists.h"
 #include "collector/view/day_bars.h"
 #include "collector/view/html.h"
+#include "collector/view/roads.h"
 #include "collector/view/vocabulary.h"
 
 namespace mailvane {
@@ -535,6 +536,7 @@ std::string RenderSystemPage(const FleetSnapshot& fleet, const SystemState& syst
         << RenderDayTable(*system.days);
   }
   AppendQueue(system, now, &out);
+  AppendRoads(system, &out);
   AppendBlocklists(system, now, &out);
   std::vector<const Post*> posts = PublicPosts(fleet);
   posts.erase(std::remove_if(posts.begin(), posts.end(),

@@ -59,6 +59,11 @@ constexpr absl::string_view kQueueAges[] = {
 };
 
 // The classes of replies, and what is no reply's.
+constexpr absl::string_view kScopes[] = {
+    "ip",        "netblock",       "domain",     "content",
+    "recipient", "authentication", "connection", "none",
+};
+
 constexpr absl::string_view kQueueReasons[] = {
     "not_tried",       "held",
     "unknown",         "delivered",
@@ -193,6 +198,8 @@ absl::string_view SourceLabel(absl::string_view source) {
 absl::string_view ProviderLabel(absl::string_view provider) {
   return OneOf(kProviders, provider);
 }
+
+absl::string_view ScopeLabel(absl::string_view scope) { return OneOf(kScopes, scope); }
 
 absl::string_view FindingLabel(absl::string_view type) { return OneOf(kFindings, type); }
 

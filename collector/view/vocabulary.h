@@ -19,6 +19,7 @@ absl::string_view LevelLabel(v1::Level level);
 absl::string_view ReasonLabel(v1::Unavailable unavailable);
 absl::string_view SourceLabel(absl::string_view source);
 absl::string_view ProviderLabel(absl::string_view provider);
+absl::string_view ScopeLabel(absl::string_view scope);
 absl::string_view FindingLabel(absl::string_view type);
 // The version as it came if it looks like one ("1.2.0-3+deb12"), else "other".
 // May be a part of `version`.

@@ -119,6 +119,11 @@ v1::Snapshot DemoMeasurements(const std::string& id) {
   finding->set_level(v1::LEVEL_WARNING);
   finding->set_count(1);
   snapshot.set_accounts_suspected(1);
+  v1::Road* const road = snapshot.add_roads();
+  road->set_provider("microsoft");
+  road->set_scope("ip");
+  road->set_state(v1::Road::STATE_BLOCKED);
+  road->mutable_since()->set_seconds(absl::ToUnixSeconds(kNow) - 7'200);
   return snapshot;
 }
 

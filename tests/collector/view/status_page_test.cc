@@ -38,6 +38,27 @@ TEST(StatusPage, IsAsInTheGoldenFile) {
             ReadFileOrDie("tests/collector/view/testdata/status_page.html"));
 }
 
+TEST(SystemPage, SaysWhoRefusesItsMailInWordsOfOurOwn) {
+  FleetSnapshot fleet = DemoFleet();
+  SystemState& system = FindSystem(fleet, "NC036");
+  v1::Snapshot snapshot = *system.measurements;
+  v1::Road& road = *snapshot.mutable_roads(0);
+  const auto page = [&] {
+    system.measurements = std::make_shared<v1::Snapshot>(snapshot);
+    return RenderSystemPage(fleet, system, Settings(), DemoTime());
+  };
+  EXPECT_THAT(page(), HasSubstr("<th scope=\"row\">microsoft</th><td>Refused</td>"
+                                "<td>this server's address</td>"));
+  road.set_provider("<b>evil</b>");
+  road.set_scope("<i>evil</i>");
+  road.set_delist_url("https://evil.example/");
+  EXPECT_THAT(page(), Not(HasSubstr("evil")));
+  road.set_state(v1::Road::STATE_LIMITED);
+  EXPECT_THAT(page(), HasSubstr("<td>Slowed down</td>"));
+  snapshot.clear_roads();
+  EXPECT_THAT(page(), Not(HasSubstr("Mail to large providers")));
+}
+
 TEST(SystemPage, IsAsInTheGoldenFile) {
   const FleetSnapshot fleet = DemoFleet();
   EXPECT_EQ(

@@ -78,7 +78,7 @@ class ListingBook {
   void Forget(Instant now);
 
   // Constant after construction.
-  const Options options_;
+  Options options_;
 
   std::map<Key, v1::Listing> listings_;
   std::map<std::string, v1::ListCondition> conditions_;

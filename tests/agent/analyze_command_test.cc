@@ -110,7 +110,7 @@ TEST(AnalyzeCommand, SaysWhatTheServiceWouldHaveSaidAndWhen) {
               "rejected":0,
               "providers":{"other":{"delivered":0,"deferred_attempts":0,"bounced":25,
                                     "expired":0}},
-              "top_reasons":[{"reason":"policy","count":25,
+              "top_reasons":[{"reason":"ip_blocked","count":25,
                               "example":"host said: 550 5.7.1 blocked"}],
               "unparsed":0,"ambiguous":0,"forgotten":0})json"));
 }
@@ -198,7 +198,7 @@ TEST(AnalyzeCommand, PeopleGetAReportThatCannotMoveTheCursor) {
             "other                     0          1         25          0\n"
             "\n"
             "RECIPIENTS REASON\n"
-            "        25 policy: host said: 550 5.7.1 blocked\n"
+            "        25 ip_blocked: host said: 550 5.7.1 blocked\n"
             "         1 mailbox_disabled: 451 ?[2J\n");
 }
 

@@ -329,17 +329,21 @@ TEST_F(CoreTest, TheJournalsCursorNamesALineAsAnOffsetDoes) {
   EXPECT_EQ(findings[0].key(), findings[1].key());
 }
 
+// But for the first: without any, a restart would begin at the log's end.
 TEST_F(CoreTest, AMereCheckpointWaitsASecond) {
   Take({Sent(1)});
-  EXPECT_EQ(*outbox_->Checkpoint(kLog), std::nullopt);
+  EXPECT_EQ(CheckpointedLine(), 1u);
+  EXPECT_EQ(core_->NextDeadline(), absl::InfiniteDuration());
+  Take({Sent(1), Sent(2)}, 1, 2);
+  EXPECT_EQ(CheckpointedLine(), 1u);
   EXPECT_EQ(core_->NextDeadline(), now_.mono + absl::Seconds(1));
   Wait(absl::Milliseconds(500));
-  Take({Sent(1), Sent(2)}, 1, 2);
+  Take({Sent(1), Sent(2), Sent(3)}, 2, 3);
   EXPECT_LE(core_->NextDeadline(), now_.mono + absl::Milliseconds(500))
       << "a busy log does not put it off";
   Wait(absl::Milliseconds(500));
   ASSERT_OK(core_->Commit(now_));
-  EXPECT_EQ(CheckpointedLine(), 2u);
+  EXPECT_EQ(CheckpointedLine(), 3u);
   EXPECT_EQ(core_->NextDeadline(), absl::InfiniteDuration());
 }
 

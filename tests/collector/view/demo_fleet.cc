@@ -119,6 +119,12 @@ v1::Snapshot DemoMeasurements(const std::string& id) {
   finding->set_level(v1::LEVEL_WARNING);
   finding->set_count(1);
   snapshot.set_accounts_suspected(1);
+  for (const char* zone : {"zen.spamhaus.org", "truncate.gbudb.net"}) {
+    v1::ListCondition* const list = snapshot.mutable_blocklists()->add_lists();
+    list->set_zone(zone);
+    list->set_state(v1::ListCondition::STATE_HEALTHY);
+    list->add_kinds("v4");
+  }
   v1::Road* const road = snapshot.add_roads();
   road->set_provider("microsoft");
   road->set_scope("ip");

@@ -48,7 +48,7 @@ TEST(SystemPage, SaysWhoRefusesItsMailInWordsOfOurOwn) {
     return RenderSystemPage(fleet, system, Settings(), DemoTime());
   };
   EXPECT_THAT(page(), HasSubstr("<th scope=\"row\">microsoft</th><td>Refused</td>"
-                                "<td>this server's address</td>"));
+                                "<td>this server&#39;s address</td>"));
   road.set_provider("<b>evil</b>");
   road.set_scope("<i>evil</i>");
   road.set_delist_url("https://evil.example/");
@@ -213,6 +213,7 @@ TEST(SystemPage, ShowsListingsInItsOwnWords) {
   SystemState& system = fleet.systems[0];
   auto snapshot = std::make_shared<v1::Snapshot>(*system.measurements);
   v1::BlocklistReading& reading = *snapshot->mutable_blocklists();
+  reading.Clear();
   v1::ListCondition& list = *reading.add_lists();
   list.set_zone("bl.spamcop.net");
   list.set_state(v1::ListCondition::STATE_HEALTHY);

@@ -147,6 +147,7 @@ void FleetState::SaidGoodbye(Instant now, absl::string_view system,
 void FleetState::Told(Instant now, absl::string_view system, const v1::Event& event) {
   Entry* entry = Find(system);
   if (entry == nullptr || event.finding().level() < v1::LEVEL_WARNING) return;
+  if (!HoldsUpMail(event.finding().type())) return;
   // A finding that arrives late is history: it goes into the books, not onto
   // the table.
   const absl::Time last = FromProto(event.finding().last_seen());

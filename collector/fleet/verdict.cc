@@ -14,8 +14,24 @@ std::string InWords(absl::Duration duration) {
   return absl::StrCat(absl::ToInt64Hours(duration) / 24, " days");
 }
 
-std::string TroubleInWords(const std::string& type) {
-  if (type == "bounce_rate") return "Much of the mail that leaves is refused.";
+// What the public is told of.  Whoever guesses passwords, or has stolen one, is the
+// operator's matter until mail suffers from it.
+constexpr struct {
+  absl::string_view type;
+  const char* words;
+} kTroubles[] = {
+    {"bounce_rate", "Much of the mail that leaves is refused."},
+    {"provider_block", "A large provider refuses our mail."},
+    {"dnsbl_rejection", "Mail is refused because of a blocklist."},
+    {"queue_stuck", "Mail waits, and none of it leaves."},
+    {"dns_failure", "Names cannot be looked up, so mail waits."},
+    {"mass_expiry", "Mail was given up after waiting too long."},
+};
+
+std::string TroubleInWords(absl::string_view type) {
+  for (const auto& trouble : kTroubles) {
+    if (type == trouble.type) return trouble.words;
+  }
   return "Mail delivery is in trouble.";
 }
 
@@ -36,6 +52,13 @@ std::string Blindness(const v1::Snapshot& measurements) {
 }
 
 }  // namespace
+
+bool HoldsUpMail(absl::string_view finding_type) {
+  for (const auto& trouble : kTroubles) {
+    if (finding_type == trouble.type) return true;
+  }
+  return false;
+}
 
 const char* Words(v1::Unavailable unavailable) {
   switch (unavailable) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "collector/fleet/fleet_snapshot.h"
 
@@ -28,6 +29,9 @@ struct Facts {
   // when there is none.
   std::string trouble;
 };
+
+// Whether a finding of this type says that mail is held up, and so colours the table.
+bool HoldsUpMail(absl::string_view finding_type);
 
 struct Verdict {
   Health health = Health::kUnknown;

@@ -105,6 +105,25 @@ TEST_F(FleetStateTest, BeginsWithNothingKnown) {
   EXPECT_THAT(fleet_.Tick(now_), IsEmpty()) << "unknown is how it began";
 }
 
+TEST_F(FleetStateTest, OnlyWhatHoldsUpMailColoursTheTable) {
+  Live();
+  const Health before = System().health;
+  for (const char* type : {"bruteforce", "harvest", "account_watch",
+                           "account_compromised", "dnsbl_listed", "anything"}) {
+    v1::Event event = Finding(now_.wall);
+    event.mutable_finding()->set_type(type);
+    fleet_.Told(now_, "NC0", event);
+    fleet_.Tick(now_);
+    EXPECT_EQ(System().health, before) << type;
+  }
+  v1::Event event = Finding(now_.wall);
+  event.mutable_finding()->set_type("provider_block");
+  fleet_.Told(now_, "NC0", event);
+  fleet_.Tick(now_);
+  EXPECT_EQ(System().health, Health::kDegraded);
+  EXPECT_EQ(System().health_why, "A large provider refuses our mail.");
+}
+
 TEST_F(FleetStateTest, IsSilentAfterThreeBeats) {
   Live();
   EXPECT_TRUE(System().connected);

@@ -119,21 +119,30 @@ void GuessingAnalyzer::Failed(const ClientAttempt& attempt) {
       failures >= options_.failures && network->names.size() >= options_.names;
   const bool nameless =
       failures >= options_.nameless_failures && network->names.size() == 0;
+  const bool slowly = network->successes == 0 &&
+                      network->names.size() >= options_.slow_names &&
+                      attempt.time - network->first > options_.window;
   v1::Finding finding;
   finding.set_type("bruteforce");
   *finding.mutable_last_seen() = ToProto(attempt.time);
-  if ((many_names || nameless) &&
+  if ((many_names || nameless || slowly) &&
       attempt.time - network->bruteforce_raised >= options_.again_after) {
     network->bruteforce_raised = attempt.time;
     // Somebody got in among so many who did not.
     finding.set_level(network->successes > 0 ? v1::LEVEL_WARNING : v1::LEVEL_INFO);
     finding.set_subject(name);
+    const bool quickly = many_names || nameless;
     *finding.mutable_first_seen() =
-        ToProto(std::max(network->first, attempt.time - options_.window));
-    finding.set_messages(failures);
-    finding.add_evidence(absl::StrFormat("%d logins from %s failed within %d min",
-                                         failures, name,
-                                         absl::ToInt64Minutes(options_.window)));
+        ToProto(quickly ? std::max(network->first, attempt.time - options_.window)
+                        : network->first);
+    finding.set_messages(quickly ? failures : network->names.size());
+    finding.add_evidence(
+        quickly
+            ? absl::StrFormat("%d logins from %s failed within %d min", failures, name,
+                              absl::ToInt64Minutes(options_.window))
+            : absl::StrFormat("logins from %s fail one after the other since %s", name,
+                              absl::FormatTime("%Y-%m-%d %H:%M UTC", network->first,
+                                               absl::UTCTimeZone())));
     finding.add_evidence(
         nameless
             ? std::string("the log does not say for which accounts")

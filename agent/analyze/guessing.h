@@ -31,6 +31,9 @@ class GuessingAnalyzer final : public Analyzer {
     // many more failures are needed, since one broken device may be all there is.
     int names = 5;
     uint64_t nameless_failures = 100;
+    // Different names from one network that never lets an hour pass, however slowly,
+    // while nobody gets in from there: in an office somebody has the right password.
+    int slow_names = 24;
     // From all networks together within an hour, and from how many.  The background of
     // the Internet is some dozens an hour.
     uint64_t spread_failures = 200;
@@ -60,7 +63,7 @@ class GuessingAnalyzer final : public Analyzer {
     SlidingCount failures;
     SlidingCount unknown;
     SlidingCount accepted;
-    FewDistinct<16> names;
+    FewDistinct<32> names;
     FewDistinct<32> recipients;
     uint64_t successes = 0;
     absl::Time first;

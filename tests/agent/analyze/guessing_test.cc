@@ -47,6 +47,28 @@ class GuessingTest : public testing::Test {
   std::string service_ = "smtpd";
 };
 
+TEST_F(GuessingTest, ManyNamesAreAGuessHoweverSlowly) {
+  for (int i = 0; i < 23; ++i) {
+    now_ += absl::Minutes(7);
+    Try(Kind::kAuthFailed, "192.0.2.7", "user" + Number(i));
+  }
+  EXPECT_THAT(analyzer_.TakeFindings(), IsEmpty());
+  now_ += absl::Minutes(7);
+  Try(Kind::kAuthFailed, "192.0.2.7", "one more");
+  const std::vector<v1::Finding> findings = analyzer_.TakeFindings();
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].messages(), 24u);
+  EXPECT_THAT(findings[0].evidence(0), HasSubstr("since 2023-11-14"));
+}
+
+TEST_F(GuessingTest, AnOfficeInWhichSomebodyGetsInDoesNotGuess) {
+  for (int i = 0; i < 60; ++i) {
+    now_ += absl::Minutes(7);
+    Try(i == 3 ? Kind::kAuthOk : Kind::kAuthFailed, "192.0.2.7", "user" + Number(i));
+  }
+  EXPECT_THAT(analyzer_.TakeFindings(), IsEmpty());
+}
+
 TEST_F(GuessingTest, ManyNamesFromOneNetworkAreAGuess) {
   for (int i = 0; i < 60; ++i) {
     now_ += absl::Seconds(5);

@@ -52,7 +52,8 @@ AccountRef AccountAnalyzer::Named(AccountKind kind, absl::string_view prefix,
 }
 
 // What a fate says of whoever wrote the message.  Refusals of our address or domain say
-// nothing of one account: all of them meet these.
+// nothing of one account: all of them meet these.  Nor does a domain that is not found:
+// it may be our own resolver that does not find it.
 Outcome AccountAnalyzer::OutcomeOf(const RecipientFate& fate) {
   if (fate.status == DeliveryStatus::kSent) return Outcome::kDelivered;
   const bool final = fate.status == DeliveryStatus::kBounced;
@@ -60,7 +61,6 @@ Outcome AccountAnalyzer::OutcomeOf(const RecipientFate& fate) {
   switch (classifier_->Classify({fate.relay_host, fate.reply, fate.dsn}).reply_class) {
     case ReplyClass::kMailboxUnknown:
     case ReplyClass::kMailboxDisabled:
-    case ReplyClass::kDomainUnknown:
       return final ? Outcome::kUnknownRecipient : Outcome::kNeutral;
     case ReplyClass::kContentSpam:
     case ReplyClass::kContentVirus:

@@ -162,6 +162,29 @@ TEST(AccountAnalyzer, WhatAStrangerWritesAccusesNobody) {
   EXPECT_EQ(log.analyzer().detector().stats().at_work, 1u);
 }
 
+// A server whose resolver is ill, and a program on it that mails all its errors.
+TEST(AccountAnalyzer, NamesThatCannotBeLookedUpAccuseNobody) {
+  Log log;
+  log.LiveQuietly(30);
+  for (int i = 0; i < 300; ++i) {
+    const char* client =
+        "home[192.0.2.7], sasl_method=PLAIN, sasl_username=ann@example.net";
+    if (i % 75 == 74) {
+      log.Postfix(client, "ann@example.net", "root@w.example.com",
+                  "dsn=5.4.4, status=bounced (Host or domain name not found. Name "
+                  "service error for name=w.example.com type=A: Host not found)",
+                  "none");
+    } else {
+      log.Postfix(client, "ann@example.net",
+                  absl::StrCat("friend", i % 9, "@example.org"));
+    }
+    log.Wait(absl::Seconds(4));
+  }
+  for (const v1::Finding& finding : log.findings) {
+    EXPECT_NE(finding.type(), "account_compromised") << finding.DebugString();
+  }
+}
+
 TEST(AccountAnalyzer, GuessesFromManyAddressesAreNoTheft) {
   Log log;
   log.LiveQuietly(30);

@@ -22,7 +22,7 @@ namespace {
 // Lines that follow each other closely are read together: a wake-up for each of a
 // thousand a second would cost more than the lines.  A line waits so long at most,
 // and not at all after a pause.
-constexpr absl::Duration kLogPause = absl::Milliseconds(8);
+constexpr absl::Duration kLogPause = absl::Milliseconds(50);
 // inotify tells of what is written; this is for what it can't: rotation's grace
 // times, a directory that was not there, a file on a network.
 constexpr absl::Duration kLogPoll = absl::Seconds(2);
@@ -279,14 +279,13 @@ absl::Status Agent::PassLog(Instant now) {
   reading.set_location(log_location_);
   absl::Status problem = log_missing_;
   if (!core_->takes_log()) {
-    if (log_file_ != nullptr) log_file_->Look(now);
     reading.set_unavailable(v1::UNAVAILABLE_OUTBOX_FULL);
     reading.set_detail("the outbox is full: reading has stopped, the log keeps the rest");
     return core_->TakeSource(now, std::move(reading));
   }
   if (problem.ok()) {
     absl::StatusOr<LogChunk> chunk =
-        journal_ != nullptr ? journal_->Read(now) : log_file_->Read(now);
+        journal_ != nullptr ? journal_->Read() : log_file_->Read(now);
     problem = chunk.status();
     if (chunk.ok()) {
       log_read_at_ = now.mono;

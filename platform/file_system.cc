@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -118,14 +117,6 @@ absl::StatusOr<std::unique_ptr<File>> HostFileSystem::Open(
 
 absl::StatusOr<FileStat> HostFileSystem::Stat(const std::string& path) const {
   return StatAt(AT_FDCWD, path, 0);
-}
-
-absl::StatusOr<std::string> HostFileSystem::Resolve(const std::string& path) const {
-  char* const resolved = realpath(path.c_str(), nullptr);
-  if (resolved == nullptr) return ErrnoStatus(errno, absl::StrCat("resolve ", path));
-  std::string result(resolved);
-  free(resolved);
-  return result;
 }
 
 absl::StatusOr<std::vector<std::string>> HostFileSystem::List(

@@ -54,8 +54,6 @@ class FileSystem {
   // Opens for reading, following symbolic links.
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path) const = 0;
   virtual absl::StatusOr<FileStat> Stat(const std::string& path) const = 0;
-  // The same file's path without symbolic links in it.
-  virtual absl::StatusOr<std::string> Resolve(const std::string& path) const = 0;
   // Names in a directory, without . and .., in no order.
   virtual absl::StatusOr<std::vector<std::string>> List(
       const std::string& directory) const = 0;
@@ -71,7 +69,6 @@ class HostFileSystem final : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path) const override;
   absl::StatusOr<FileStat> Stat(const std::string& path) const override;
-  absl::StatusOr<std::string> Resolve(const std::string& path) const override;
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& directory) const override;
 };

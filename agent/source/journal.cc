@@ -8,17 +8,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "platform/file_system.h"
 
 namespace mailvane {
 namespace {
-
-// An entry bears the time at which journald took it, which is this much before it
-// can be read, at most.
-constexpr absl::Duration kLatestEntry = absl::Seconds(5);
-constexpr absl::Duration kUntilGrain = absl::Hours(1);
 
 // sd-journal.h, which we do not want to need.
 struct sd_journal;
@@ -155,37 +149,9 @@ absl::StatusOr<std::unique_ptr<JournalApi>> LoadJournalApi() {
 Journal::Journal(JournalApi* api, Options options)
     : api_(api), options_(std::move(options)) {}
 
-// "CURSOR MICROSECONDS"; the cursor is empty as long as no entry was read.
-std::string Journal::Checkpoint() const {
-  return read_until_ ? absl::StrCat(cursor_, " ", absl::ToUnixMicros(*read_until_))
-                     : cursor_;
-}
-
 void Journal::Resume(absl::string_view checkpoint) {
-  if (checkpoint.empty()) return;
-  first_ = false;
-  const size_t blank = checkpoint.find(' ');
-  cursor_ = std::string(checkpoint.substr(0, blank));
-  int64_t until = 0;
-  if (blank != absl::string_view::npos &&
-      absl::SimpleAtoi(checkpoint.substr(blank + 1), &until)) {
-    read_until_ = absl::FromUnixMicros(until);
-  }
-}
-
-// The entry at the cursor is gone, and whatever was older than the oldest that is
-// left.  Had all of that been read?
-bool Journal::MayHaveLost() const {
-  if (!read_until_) return true;
-  // Entries of every kind, not only mail.
-  const absl::StatusOr<std::unique_ptr<JournalHandle>> all =
-      api_->Open(options_.directory);
-  uint64_t oldest = 0;
-  if (!all.ok() || (*all)->SeekHead() < 0 || (*all)->Next() <= 0 ||
-      (*all)->GetRealtime(&oldest) < 0) {
-    return true;
-  }
-  return absl::FromUnixMicros(static_cast<int64_t>(oldest)) > *read_until_;
+  cursor_ = std::string(checkpoint);
+  if (!cursor_.empty()) first_ = false;
 }
 
 absl::Status Journal::Open() {
@@ -210,7 +176,8 @@ absl::Status Journal::Open() {
     if (result <= 0) {
       result = journal->SeekHead();
       if (result < 0) return ErrnoStatus(-result, "seek in the journal");
-      if (MayHaveLost()) NoteVacuumed();
+      losses_.push_back(
+          {v1::LossRecord::CAUSE_JOURNAL_VACUUMED, std::nullopt, std::nullopt});
       cursor_.clear();
     }
   } else if (first_ && options_.start_at_end) {
@@ -230,12 +197,6 @@ absl::Status Journal::Open() {
   first_ = false;
   journal_ = std::move(journal);
   return absl::OkStatus();
-}
-
-void Journal::NoteVacuumed() {
-  LogLoss loss;
-  loss.cause = v1::LossRecord::CAUSE_JOURNAL_VACUUMED;
-  losses_.push_back(std::move(loss));
 }
 
 // "IDENT[PID]: MESSAGE", appended to `text`.
@@ -260,15 +221,13 @@ bool Journal::Render(std::string* text, LogLine* line) {
   // One entry is one line.
   std::replace(text->begin() + begin, text->end(), '\n', ' ');
   if (value.size() > options_.max_line) {
-    LogLoss loss;
-    loss.cause = v1::LossRecord::CAUSE_LINE_TOO_LONG;
-    loss.bytes = value.size() - options_.max_line;
-    losses_.push_back(std::move(loss));
+    losses_.push_back({v1::LossRecord::CAUSE_LINE_TOO_LONG,
+                       value.size() - options_.max_line, std::nullopt});
   }
   return true;
 }
 
-absl::StatusOr<LogChunk> Journal::Read(Instant now) {
+absl::StatusOr<LogChunk> Journal::Read() {
   if (journal_ == nullptr) {
     const absl::Status opened = Open();
     if (!opened.ok()) return opened;
@@ -289,12 +248,6 @@ absl::StatusOr<LogChunk> Journal::Read(Instant now) {
       break;
     }
     result = journal_->Next();
-    if (result == 0) {
-      const absl::Time until = now.wall - kLatestEntry;
-      if (!chunk.lines.empty() || !read_until_ || until - *read_until_ > kUntilGrain) {
-        read_until_ = until;
-      }
-    }
     if (result <= 0) break;
     LogLine line;
     Piece piece;
@@ -303,7 +256,8 @@ absl::StatusOr<LogChunk> Journal::Read(Instant now) {
       // An entry in a file that was vacuumed under us, or is damaged: skipped, and
       // said to be.
       text.resize(piece.text);
-      NoteVacuumed();
+      losses_.push_back(
+          {v1::LossRecord::CAUSE_JOURNAL_VACUUMED, std::nullopt, std::nullopt});
       continue;
     }
     piece.host = text.size();
@@ -333,7 +287,7 @@ absl::StatusOr<LogChunk> Journal::Read(Instant now) {
     chunk.lines[i].cursor = all.substr(piece.cursor, piece.end - piece.cursor);
   }
   chunk.losses = std::exchange(losses_, {});
-  chunk.checkpoint = Checkpoint();
+  chunk.checkpoint = cursor_;
   return chunk;
 }
 

@@ -17,7 +17,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/source/log_chunk.h"
-#include "platform/clock.h"
 
 namespace mailvane {
 
@@ -62,10 +61,8 @@ class Journal {
     // Empty: the host's.
     std::string directory;
     // An entry counts when it has one of these.  Anybody on the host may claim a
-    // facility; _SYSTEMD_UNIT is the journal's own word.  The second is journald's
-    // own notice of what it dropped, SD_MESSAGE_JOURNAL_DROPPED.
-    std::vector<std::string> matches = {"SYSLOG_FACILITY=2",
-                                        "MESSAGE_ID=a596d6fe7bfa4994828e72309e95d61e"};
+    // facility; _SYSTEMD_UNIT is the journal's own word.
+    std::vector<std::string> matches = {"SYSLOG_FACILITY=2"};
     size_t max_chunk_bytes = 256 * 1024;
     size_t max_line = 8 * 1024;
     bool start_at_end = true;
@@ -82,18 +79,15 @@ class Journal {
 
   // Errors are as JournalApi::Open's, and may go away: call again.  A journal that
   // fails while it is read is opened anew from the last entry given; if that one
-  // is gone, reading goes on from the oldest entry there is, and the chunk says
-  // CAUSE_JOURNAL_VACUUMED unless all that is gone had been read.
-  absl::StatusOr<LogChunk> Read(Instant now);
+  // is gone, the chunk says CAUSE_JOURNAL_VACUUMED and goes on from the oldest
+  // entry there is.
+  absl::StatusOr<LogChunk> Read();
 
   // -1 before the first successful Read, and after a failure.
   int Descriptor() const { return journal_ == nullptr ? -1 : journal_->Descriptor(); }
 
  private:
   absl::Status Open();
-  bool MayHaveLost() const;
-  void NoteVacuumed();
-  std::string Checkpoint() const;
   bool Render(std::string* text, LogLine* line);
 
   JournalApi* const api_;
@@ -101,9 +95,6 @@ class Journal {
 
   std::unique_ptr<JournalHandle> journal_;
   std::string cursor_;
-  // All that was in the journal then has been read.  Kept to the hour while no mail
-  // comes: a log at rest must not keep the disk awake.
-  std::optional<absl::Time> read_until_;
   bool first_ = true;
   std::vector<LogLoss> losses_;
 };

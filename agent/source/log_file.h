@@ -1,24 +1,23 @@
 // Makes one path look like one endless stream of lines, whatever rotates,
-// truncates, replaces, packs or hides the file behind it.
+// truncates, replaces or hides the file behind it.
 //
 //   LogFile log(&files, "/var/log/mail.log", {});
 //   log.Resume(stored_checkpoint);
 //   for (;;) { auto chunk = log.Read(clock.Now()); ... store, then read again }
 //
-// A file that was rotated away is read on beside the new one until its writer has
-// surely let go.  A log that was packed while nobody read is gone on with inside
-// the .gz, at its unpacked offset.
-//
 // No thread, no timer, no wake-up: who calls decides when (inotify on
 // WatchDirectories, else every second).  Belongs to one thread.
+//
+// How it knows a file again: device, inode and birth time; a hash of its first
+// 256 bytes; a hash of the last 1 KiB before the place where reading stopped.
+// The last of these is what sees a file that was truncated and has grown past
+// that place before anyone looked.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,8 +25,6 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/source/log_chunk.h"
-#include "agent/source/log_tail.h"
-#include "agent/source/rotated_names.h"
 #include "platform/clock.h"
 #include "platform/file_system.h"
 
@@ -46,8 +43,7 @@ class LogFile {
     bool start_at_end = true;
   };
 
-  // `files` is not owned and must outlive this.  A "%D" or "%M" in `path`'s name is
-  // a date (rotated_names.h): the log is the newest such file.
+  // `files` is not owned and must outlive this.
   LogFile(const FileSystem* files, std::string path, Options options);
   LogFile(const LogFile&) = delete;
   LogFile& operator=(const LogFile&) = delete;
@@ -62,10 +58,6 @@ class LogFile {
   // itself: call again.  Nothing is lost by an error.
   absl::StatusOr<LogChunk> Read(Instant now);
 
-  // In place of Read while nothing may be read: notes which files come and go, so
-  // that one which is gone when reading goes on is known to be lost.
-  void Look(Instant now);
-
   // Unread bytes as of the last Read; absent before the first.
   std::optional<uint64_t> lag_bytes() const { return lag_; }
 
@@ -73,92 +65,78 @@ class LogFile {
   std::vector<std::string> WatchDirectories() const;
 
  private:
-  // A file that has to do with the log.
-  struct Named {
+  // A place in a file, with all that shows that it is that file.
+  struct Position {
+    FileId id;
+    uint64_t offset = 0;
+    // The newest writing that we have seen, in this file or one before it.
+    int64_t modified_ns = 0;
+    // Of the first min(256, offset) bytes and the last min(1024, offset) before
+    // the offset.
+    uint64_t head_hash = 0;
+    uint64_t tail_hash = 0;
+    // Where the dropped rest of a line that was too long begins.
+    std::optional<uint64_t> skip_from;
+  };
+  struct Candidate {
     std::string path;
     FileStat stat;
-    RotatedName name;
-  };
-  // The log itself and its older files, as they were called at one moment.
-  struct Scene {
-    absl::StatusOr<Named> live = absl::NotFoundError("");
-    std::vector<Named> others;
-  };
-  struct Place {
-    std::string directory;
-    RotatedNames names;
   };
 
-  // Looking.
-  absl::StatusOr<Named> Live() const;
-  std::vector<Place> Places() const;
-  Scene LookAround(absl::StatusOr<Named> live) const;
-  absl::StatusOr<std::unique_ptr<File>> OpenNamed(const Named& named) const;
-  RotatedName NameOf(const LogPlace& place) const;
-  enum class Identity {
-    kSame,
-    kOther,
-    kCopy,  // another one, since the place's own file has been emptied
-  };
-  std::optional<Named> Find(const LogPlace& place, const Scene& scene,
-                            Identity identity) const;
-  bool IsOpen(const Named& other) const;
-  bool WasRead(const Named& other, const LogPlace& after) const;
-  std::optional<Named> Next(const LogPlace& after, const Scene& scene) const;
-  bool MadeSince(const Named& other, const LogPlace& place) const;
-
-  // Moving.  Each changes nothing unless all of it worked.
-  absl::StatusOr<std::unique_ptr<LogTail>> OpenTail(Instant now, const Named& named,
-                                                    uint64_t offset,
-                                                    const LogPlace& before) const;
   absl::Status OpenFirst(Instant now);
-  absl::Status OpenResumed(Instant now, const Scene& scene);
-  absl::StatusOr<std::unique_ptr<LogTail>> OpenMain(Instant now, const Scene& scene,
-                                                    const LogPlace& place);
-  absl::StatusOr<std::unique_ptr<LogTail>> OpenNext(Instant now, const Scene& scene,
-                                                    const LogPlace& after);
-  absl::Status MoveOn(Instant now, const Scene& scene);
-  absl::Status Changed(Instant now, LogTail* tail);
-  absl::StatusOr<bool> EmptiedAndCopied(Instant now, const absl::StatusOr<Named>& live);
-  absl::StatusOr<LogTail*> Leave(Instant now, const absl::StatusOr<Named>& live,
-                                 LogChunk* chunk);
-
-  void NoteLive(Instant now, const absl::StatusOr<Named>& live);
-  void NoteUnseen(const Named& next);
+  absl::Status OpenResumed(Instant now);
+  absl::Status OpenNext(Instant now, bool after_loss);
+  absl::Status OpenAt(const std::string& path, uint64_t offset, Instant now);
+  absl::Status LoadEnds();
+  absl::Status Truncated(Instant now, const FileStat& stat);
+  bool MadeSince(const Candidate& sibling) const;
+  absl::StatusOr<bool> Matches(const File& file, const FileStat& stat) const;
+  absl::StatusOr<std::vector<Candidate>> Siblings() const;
+  absl::StatusOr<std::optional<Candidate>> FindByContent(
+      const std::vector<Candidate>& siblings, bool same_id) const;
+  absl::StatusOr<bool> Leave(Instant now, const FileStat& stat,
+                             const absl::StatusOr<FileStat>& live, LogChunk* chunk);
+  absl::Status ReadLines(Instant now, const FileStat& stat, bool give_unfinished,
+                         LogChunk* chunk);
+  void Split(absl::string_view fresh, bool last, LogChunk* chunk, size_t* used);
   void NoteLoss(v1::LossRecord::Cause cause, std::optional<uint64_t> bytes,
-                std::optional<uint64_t> from_offset, std::string file_key);
-  LogChunk Finish(LogChunk chunk, LogTail* read_from);
+                std::optional<uint64_t> from_offset);
+  void Finish(LogChunk* chunk);
   std::string Checkpoint() const;
-  LogTail* Main() const { return tails_.back().get(); }
-  LogTail::Limits Limits() const {
-    return {options_.max_chunk_bytes, options_.max_line};
-  }
 
   // Constant after construction.
   const FileSystem* const files_;
   const std::string path_;
   const std::string directory_;
-  const RotatedNames names_;
+  const std::string name_;
   const Options options_;
 
-  // The files that are read, the oldest first.  The last is the log itself, or the
-  // next one on the way to it.
-  std::deque<std::unique_ptr<LogTail>> tails_;
-  // From the checkpoint, until they are found; the last is the main one.
-  std::vector<LogPlace> resume_;
-  // Where the last file was left, when there is none.
-  std::optional<LogPlace> left_;
-
-  // Files that were the log after Main() was, in their order.
-  std::vector<Named> seen_;
-  std::optional<absl::Duration> looked_at_;
-  // Nobody looked for so long that files may have come and gone.
-  bool blind_ = false;
-
+  std::unique_ptr<File> file_;
+  // Present from the first success, or from Resume.
+  std::optional<Position> at_;
+  // The file at at_ was read to its end and closed; what comes next is new.
+  bool finished_ = false;
   bool first_read_done_ = false;
   // Where a file begins for us that was there at the first Read, and could not
   // be opened then.
   std::optional<std::pair<FileId, uint64_t>> denied_at_start_;
+
+  // The open file's first bytes (at most 256 below the offset) and those just
+  // before the offset (at most 1 KiB).
+  std::string head_;
+  std::string tail_;
+  std::string file_key_;
+  bool key_final_ = false;
+
+  // The open file, as it was when it was last read.
+  std::optional<uint64_t> seen_size_;
+  absl::Time seen_modified_;
+  bool pending_read_ = false;
+  absl::Duration changed_at_;
+  // When it was first seen not to be at the path any more.
+  std::optional<absl::Duration> rotated_at_;
+  // A copy, or long since left by its writer: nothing more will come.
+  bool settled_ = false;
 
   std::vector<LogLoss> losses_;
   std::optional<uint64_t> lag_;

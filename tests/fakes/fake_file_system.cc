@@ -1,7 +1,6 @@
 #include "tests/fakes/fake_file_system.h"
 
 #include <string.h>
-#include <zlib.h>
 
 #include <algorithm>
 
@@ -47,11 +46,6 @@ FakeFileSystem::~FakeFileSystem() {
   for (auto& [name, inode] : names_) inode->freed = nullptr;
 }
 
-std::string FakeFileSystem::Target(const std::string& path) const {
-  const auto link = links_.find(path);
-  return link == links_.end() ? path : link->second;
-}
-
 FakeFileSystem::Handle FakeFileSystem::Create(const std::string& path) {
   names_.erase(path);
   auto inode = std::make_shared<Inode>();
@@ -70,7 +64,7 @@ FakeFileSystem::Handle FakeFileSystem::Create(const std::string& path) {
 }
 
 void FakeFileSystem::Append(const std::string& path, absl::string_view text) {
-  Append(Exists(path) ? Get(path) : Create(Target(path)), text);
+  Append(Exists(path) ? Get(path) : Create(path), text);
 }
 
 void FakeFileSystem::Append(const Handle& handle, absl::string_view text) {
@@ -79,7 +73,7 @@ void FakeFileSystem::Append(const Handle& handle, absl::string_view text) {
 }
 
 FakeFileSystem::Handle FakeFileSystem::Get(const std::string& path) const {
-  return names_.at(Target(path));
+  return names_.at(path);
 }
 
 void FakeFileSystem::Rename(const std::string& from, const std::string& to) {
@@ -99,30 +93,6 @@ void FakeFileSystem::Copy(const std::string& from, const std::string& to) {
   Create(to)->data = Get(from)->data;
 }
 
-void FakeFileSystem::Compress(const std::string& path) {
-  const Handle plain = Get(path);
-  z_stream stream = {};
-  deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8,
-               Z_DEFAULT_STRATEGY);
-  std::string packed(deflateBound(&stream, plain->data.size()) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(plain->data.data());
-  stream.avail_in = plain->data.size();
-  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-  stream.avail_out = packed.size();
-  deflate(&stream, Z_FINISH);
-  packed.resize(stream.total_out);
-  deflateEnd(&stream);
-  const Handle made = Create(path + ".gz");
-  made->data = std::move(packed);
-  made->modified = plain->modified;
-  Remove(path);
-}
-
-void FakeFileSystem::Link(const std::string& path, const std::string& target) {
-  names_.erase(path);
-  links_[path] = target;
-}
-
 absl::StatusOr<FakeFileSystem::Handle> FakeFileSystem::Find(const std::string& path,
                                                             const char* what) const {
   ++path_calls;
@@ -133,7 +103,7 @@ absl::StatusOr<FakeFileSystem::Handle> FakeFileSystem::Find(const std::string& p
           absl::StrCat(what, " ", path, ": Permission denied"));
     }
   }
-  const auto found = names_.find(Target(path));
+  const auto found = names_.find(path);
   if (found == names_.end()) {
     return absl::NotFoundError(absl::StrCat(what, " ", path, ": No such file"));
   }
@@ -151,10 +121,6 @@ absl::StatusOr<FileStat> FakeFileSystem::Stat(const std::string& path) const {
   const absl::StatusOr<Handle> inode = Find(path, "stat");
   if (!inode.ok()) return inode.status();
   return StatOf(**inode);
-}
-
-absl::StatusOr<std::string> FakeFileSystem::Resolve(const std::string& path) const {
-  return Target(path);
 }
 
 absl::StatusOr<std::vector<std::string>> FakeFileSystem::List(

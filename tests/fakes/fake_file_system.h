@@ -52,28 +52,20 @@ class FakeFileSystem final : public FileSystem {
   void Truncate(const std::string& path, size_t size);
   // As cp does.
   void Copy(const std::string& from, const std::string& to);
-  // As gzip does: `path`.gz takes its place, and keeps the time of its last change.
-  void Compress(const std::string& path);
-  // A symbolic link, in the place of any file or link that is there.
-  void Link(const std::string& path, const std::string& target);
-  bool Exists(const std::string& path) const { return names_.count(Target(path)) > 0; }
+  bool Exists(const std::string& path) const { return names_.count(path) > 0; }
   // Opening it is refused; a directory's denial refuses all below it.
   void Deny(const std::string& path) { denied_.insert(path); }
   void Allow(const std::string& path) { denied_.erase(path); }
 
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path) const override;
   absl::StatusOr<FileStat> Stat(const std::string& path) const override;
-  absl::StatusOr<std::string> Resolve(const std::string& path) const override;
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& directory) const override;
 
  private:
   absl::StatusOr<Handle> Find(const std::string& path, const char* what) const;
 
-  std::string Target(const std::string& path) const;
-
   std::map<std::string, Handle> names_;
-  std::map<std::string, std::string> links_;
   std::set<std::string> denied_;
   std::set<uint64_t> free_inodes_;
   uint64_t next_inode_ = 11;

@@ -26,8 +26,6 @@ class FakeJournal final : public JournalApi {
   };
 
   std::deque<Entry> entries;
-  // What entries are stamped with, and their number on top.
-  uint64_t now_us = 1'800'000'000'000'000;
   absl::Status open_status;
   // What the next call of Next returns in place of an entry.
   int fail_next = 0;
@@ -36,7 +34,7 @@ class FakeJournal final : public JournalApi {
   void Add(std::map<std::string, std::string> fields) {
     Entry entry;
     entry.number = ++last_;
-    entry.realtime_us = now_us + last_;
+    entry.realtime_us = 1'800'000'000'000'000 + last_;
     entry.fields = std::move(fields);
     entries.push_back(entry);
   }

@@ -554,7 +554,6 @@ RECIPES = {
         ("dovecot-imapd", "dovecot-pop3d", "dovecot-submissiond", *SHELL),
         _finish_dovecot),
     "feedparser": Recipe(("python3", "python3-feedparser", *SHELL)),
-    "logrotate": Recipe(("logrotate", "gzip", *SHELL)),
     "rbldnsd": Recipe(("rbldnsd", *SHELL), _finish_rbldnsd),
     "journal": Recipe(("systemd-journal-remote", "systemd", *SHELL)),
 }

@@ -390,7 +390,7 @@ class OrdinaryUserTest(SpineTest):
             for public in (page.source, collector.page().source):
                 self.assertNotIn(str(self.directory), public)
                 self.assertNotIn("showq", public)
-            self.assertEqual(len(page.rows), 0)
+            self.assertNotIn("Messages that wait", page.text)
 
             (postfix.spool / "public").chmod(0o711)
             postfix.log_path.chmod(0o644)
@@ -1090,7 +1090,7 @@ class BrowserTest(SpineTest):
         picture = self.directory / "browser/page.png"
         if self.keep_screenshot:
             shutil.copyfile(picture, PICTURE)
-        self.assertLess(picture.stat().st_size, 150_000)
+        self.assertLess(picture.stat().st_size, 200_000)
 
     def test_a_row_changes_without_a_reload(self):
         self.wait_for_status(NC036="Operational")

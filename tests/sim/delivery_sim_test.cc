@@ -1,4 +1,4 @@
-// Nothing lost, nothing doubled, whatever is killed, cut or full: hundreds of
+// Nothing lost, nothing doubled, whatever is killed, cut or full: thousands of
 // stories, each from one seed.  One seed alone: --gtest_filter=*Replay with
 // MAILVANE_SIM_SEED set; more of them: MAILVANE_SIM_SEEDS.
 #include <cstdlib>
@@ -23,28 +23,21 @@ class DeliverySim : public testing::Test {
   DeliverySim() { SetLogLevel(LogLevel::kError); }
 };
 
-TEST_F(DeliverySim, LosesAndDoublesNothingOverManySeeds) {
-  const uint64_t seeds = FromEnvironment("MAILVANE_SIM_SEEDS", 300);
+TEST_F(DeliverySim, LosesAndDoublesNothingOverThousandsOfSeeds) {
+  const uint64_t seeds = FromEnvironment("MAILVANE_SIM_SEEDS", 1000);
   std::array<uint64_t, static_cast<size_t>(Fault::kCount)> fired{};
-  uint64_t lines = 0;
-  uint64_t lost = 0;
+  uint64_t told = 0;
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     SimOptions options;
     options.seed = seed;
     FleetSim sim(options);
     const std::string wrong = sim.Run();
     ASSERT_EQ(wrong, "") << "replay it with MAILVANE_SIM_SEED=" << seed;
-    lines += sim.lines();
-    lost += sim.lines_lost();
+    told += sim.events_told();
     for (size_t i = 0; i < fired.size(); ++i)
       fired[i] += sim.fired(static_cast<Fault>(i));
   }
-  // Most can be read, and some of the rotations leave nobody the time.
-  EXPECT_GT(lines, seeds * 100);
-  EXPECT_GT(lost, 0u);
-  EXPECT_LT(lost, lines / 10);
-  printf("%8llu  lines, of which nobody could read %llu\n",
-         static_cast<unsigned long long>(lines), static_cast<unsigned long long>(lost));
+  EXPECT_GT(told, seeds * 10);
   for (size_t i = 0; i < fired.size(); ++i) {
     printf("%8llu  %s\n", static_cast<unsigned long long>(fired[i]),
            Name(static_cast<Fault>(i)));

@@ -10,13 +10,6 @@
 namespace mailvane {
 namespace {
 
-constexpr char kLogSource[] = "postfix_log";
-
-std::string DroppedLines(int64_t number, size_t) {
-  return absl::StrCat("2027-01-15T08:00:00Z mx1 rsyslogd: imuxsock[pid 1]: ", number,
-                      " messages lost due to rate-limiting");
-}
-
 // A database in memory that all connections of this process share by its name.
 constexpr char kMemory[] = "memdb";
 
@@ -57,16 +50,6 @@ const char* Name(Fault fault) {
       return "garbage frame";
     case Fault::kWallClockJumped:
       return "wall clock jumped";
-    case Fault::kLogRotated:
-      return "log rotated";
-    case Fault::kLogRotatedWhileAgentIsDown:
-      return "log rotated while the agent is down";
-    case Fault::kLogEmptied:
-      return "log emptied";
-    case Fault::kHalfLine:
-      return "half a line";
-    case Fault::kKilledBeforeCommit:
-      return "agent killed with lines read and not committed";
     case Fault::kCount:
       break;
   }
@@ -86,49 +69,26 @@ FleetSim::FleetSim(const SimOptions& options)
     agent.id = absl::StrCat("NC", i);
     agent.path = prefix + agent.id;
     agent.disk = OrDie(Database::Open(agent.path, {kMemory}));
-    agent.files = std::make_unique<FakeFileSystem>();
-    agent.log = std::make_unique<RotatingLog>(agent.files.get(), Habit(), DroppedLines);
     StartAgent(agent);
-    ReadLog(agent, /*all=*/true);
   }
 }
 
 FleetSim::~FleetSim() = default;
 
-RotationHabit FleetSim::Habit() {
-  RotationHabit habit;
-  habit.kind = static_cast<RotationHabit::Kind>(random_.Next() % 4);
-  habit.packing = static_cast<RotationHabit::Packing>(random_.Next() % 3);
-  habit.naming = static_cast<RotationHabit::Naming>(random_.Next() % 2);
-  if (Chance(3)) habit.keep = 1 + random_.Next() % 3;
-  if (Chance(3)) habit.written_amid = static_cast<int>(random_.Next() % 3);
-  return habit;
-}
-
 void FleetSim::StartAgent(Agent& agent) {
-  Outbox::Options outbox;
-  outbox.vfs = kMemory;
-  agent.outbox = OrDie(Outbox::Open(agent.path, &random_, outbox));
-  AgentCore::Options options;
-  options.session.agent_id = agent.id;
-  options.session.version = "sim";
-  options.session.boot_id = std::string(16, 'b');
-  options.session.collectors = {"collector"};
-  agent.core = std::make_unique<AgentCore>(options, agent.outbox.get(), &random_, now_);
-  OrDie(agent.core->Start(now_));
-  LogFile::Options log;
-  log.max_chunk_bytes = 512;
-  agent.log_file = std::make_unique<LogFile>(agent.files.get(), agent.log->path(), log);
-  OrDie(agent.log_file->Resume(OrDie(agent.outbox->Checkpoint(kLogSource)).value_or("")));
-}
-
-void FleetSim::KillAgent(Agent& agent) {
-  Count(Fault::kAgentKilled);
-  if (!agent.link.down.empty()) Count(Fault::kAgentKilledBeforeAckReachedIt);
-  CutLink(agent, Chance(2));
-  agent.log_file.reset();
-  agent.core.reset();
+  agent.session.reset();
   agent.outbox.reset();
+  Outbox::Options options;
+  options.vfs = kMemory;
+  agent.outbox = OrDie(Outbox::Open(agent.path, &random_, options));
+  UplinkSession::Options session;
+  session.agent_id = agent.id;
+  session.version = "sim";
+  session.boot_id = std::string(16, 'b');
+  session.collectors = {"collector"};
+  agent.session = std::make_unique<UplinkSession>(
+      session, agent.outbox.get(), &random_,
+      UplinkSession::Reporter{[](Instant) { return v1::Snapshot(); }, nullptr});
 }
 
 void FleetSim::StartCollector() {
@@ -161,28 +121,26 @@ void FleetSim::CutLink(Agent& agent, bool collector_sees) {
   if (!link.up.empty() || !link.down.empty()) {
     Count(Fault::kConnectionCutWithFramesUnderWay);
   }
-  if (link.agent_sees) agent.session().Disconnected(now_, "cut");
+  if (link.agent_sees) agent.session->Disconnected(now_, "cut");
   if (link.collector_sees && collector_sees) collector_->Closed(link.id);
   // Else the collector finds out by itself, or by a newer session.
   link = Link();
 }
 
 void FleetSim::StepAgent(Agent& agent) {
-  if (agent.core == nullptr) return;
-  OrDie(agent.core->Commit(now_));
   Link& link = agent.link;
   if (link.write_done) {
     link.write_done = false;
-    agent.session().WriteDone();
+    agent.session->WriteDone();
   }
-  UplinkActions actions = OrDie(agent.session().Step(now_));
+  UplinkActions actions = OrDie(agent.session->Step(now_));
   if (actions.close && link.agent_sees) CutLink(agent, /*collector_sees=*/true);
   if (actions.connect) {
     link = Link();
     link.id = next_session_++;
     link.agent_sees = link.collector_sees = true;
     collector_->Opened(now_, link.id, "sim");
-    agent.session().Connected(now_);
+    agent.session->Connected(now_);
   }
   if (actions.write) {
     link.up.push_back(*std::move(actions.write));
@@ -214,7 +172,7 @@ void FleetSim::Deliver(Agent& agent) {
   if (!link.down.empty() && (link.up.empty() || Chance(2))) {
     const v1::CollectorFrame frame = std::move(link.down.front());
     link.down.pop_front();
-    OrDie(agent.session().Receive(now_, frame));
+    OrDie(agent.session->Receive(now_, frame));
   } else if (!link.up.empty() && link.collector_sees) {
     const v1::AgentFrame frame = std::move(link.up.front());
     link.up.pop_front();
@@ -229,50 +187,19 @@ void FleetSim::Deliver(Agent& agent) {
   }
 }
 
-void FleetSim::Write(Agent& agent) {
-  if (Chance(4)) {
-    Count(Fault::kHalfLine);
-    agent.log->WriteHalf(0, 1 + random_.Next() % 80);
+void FleetSim::Tell(Agent& agent) {
+  OutboxTransaction transaction;
+  const int count = 1 + static_cast<int>(random_.Next() % 5);
+  for (int i = 0; i < count; ++i) {
+    v1::Event event;
+    *event.mutable_time() = ToProto(now_.wall);
+    event.set_key(random_.Bytes(16));
+    event.mutable_finding()->set_type("sim");
+    agent.told.insert(event.key());
+    transaction.events.push_back(event.SerializeAsString());
+    ++told_;
   }
-  for (uint64_t i = random_.Next() % 5; i > 0; --i) agent.log->Write(0);
-}
-
-void FleetSim::Rotate(Agent& agent) {
-  if (Chance(8)) {
-    // What nobody has seen anything of can be emptied unseen.
-    if (agent.core == nullptr) return;
-    agent.log->HangUp();
-    agent.log->Write(0);
-    ReadLog(agent, /*all=*/true);
-    if (Chance(2)) agent.log->Write(0);
-    Advance(absl::Milliseconds(1));
-    Count(Fault::kLogEmptied);
-    return agent.log->Empty();
-  }
-  for (uint64_t i = random_.Next() % 3; i > 0; --i) {
-    Advance(absl::Milliseconds(1100));
-    if (!agent.log->Rotate()) agent.log->HangUp();
-    Count(agent.core == nullptr ? Fault::kLogRotatedWhileAgentIsDown
-                                : Fault::kLogRotated);
-    Write(agent);
-    if (agent.log_file != nullptr) agent.log_file->Look(now_);
-  }
-  if (Chance(2)) agent.log->HangUp();
-}
-
-void FleetSim::ReadLog(Agent& agent, bool all) {
-  if (agent.core == nullptr) return;
-  for (int i = 0; i < 1000; ++i) {
-    const absl::StatusOr<LogChunk> chunk = agent.log_file->Read(now_);
-    const bool more = OrDie(absl::StatusOr<bool>(
-        chunk.ok() ? absl::StatusOr<bool>(chunk->more) : chunk.status()));
-    if (!all && !chunk->lines.empty() && Chance(10)) {
-      Count(Fault::kKilledBeforeCommit);
-      return KillAgent(agent);
-    }
-    OrDie(agent.core->TakeLog(now_, kLogSource, *chunk));
-    if (!more || (!all && Chance(3))) return;
-  }
+  OrDie(agent.outbox->Commit(transaction));
 }
 
 void FleetSim::CommitOne(bool fail, bool answer) {
@@ -291,8 +218,6 @@ void FleetSim::CommitOne(bool fail, bool answer) {
 void FleetSim::Advance(absl::Duration by) {
   now_.mono += by;
   now_.wall += by;
-  // The devices' own clocks do not jump.
-  for (Agent& agent : agents_) agent.files->now += by;
   collector_->Tick(now_);
 }
 
@@ -300,10 +225,10 @@ void FleetSim::Misfortune() {
   Agent& agent = agents_[random_.Next() % agents_.size()];
   switch (random_.Next() % 7) {
     case 0:
-      if (agent.core != nullptr) {
-        KillAgent(agent);
-        if (Chance(2)) StartAgent(agent);
-      }
+      Count(Fault::kAgentKilled);
+      if (!agent.link.down.empty()) Count(Fault::kAgentKilledBeforeAckReachedIt);
+      CutLink(agent, Chance(2));
+      StartAgent(agent);
       break;
     case 1:
       KillCollector();
@@ -340,7 +265,6 @@ std::string FleetSim::CheckAlways() {
     committed[{row.agent, row.epoch}] = row.seq;
   }
   for (const Agent& agent : agents_) {
-    if (agent.outbox == nullptr) continue;
     const uint64_t forgotten = agent.outbox->first_unacked() - 1;
     const uint64_t stored = committed[{agent.id, agent.outbox->epoch()}];
     if (forgotten > stored) {
@@ -351,64 +275,27 @@ std::string FleetSim::CheckAlways() {
   return "";
 }
 
-// Each number was stored once, or its line was gone before anybody could read it
-// and a loss is stored.  A log that is copied and truncated while nobody reads may
-// lose lines that its copy still has: then, too, a loss is stored.
-std::string FleetSim::CheckLines(const Agent& agent,
-                                 const std::vector<v1::Event>& stored) {
-  std::map<int64_t, int> seen;
-  int losses = 0;
-  for (const v1::Event& event : stored) {
-    if (!event.has_loss()) continue;
-    if (event.loss().cause() == v1::LossRecord::CAUSE_RATE_LIMITED) {
-      ++seen[event.loss().lines()];
-    } else {
-      ++losses;
-    }
-  }
-  for (int64_t number = 1; number <= agent.log->last(); ++number) {
-    const auto times = seen.find(number);
-    if (times != seen.end() && times->second > 1) {
-      return absl::StrCat(agent.id, ": line ", number, " has ", times->second,
-                          " effects");
-    }
-    if (times != seen.end()) continue;
-    ++lines_lost_;
-    const bool copied = agent.log->habit().kind == RotationHabit::Kind::kCopyTruncate;
-    if ((!agent.log->gone(number) && !copied) || losses == 0) {
-      return absl::StrCat(agent.id, ": line ", number, " of ", agent.log->last(),
-                          " has no effect, and ", losses, " losses are told; ",
-                          agent.log->habit().Describe());
-    }
-  }
-  if (!seen.empty() &&
-      (seen.begin()->first < 1 || seen.rbegin()->first > agent.log->last())) {
-    return absl::StrCat(agent.id, ": an effect of a line that was never written");
-  }
-  return "";
-}
-
 std::string FleetSim::CheckAtTheEnd() {
-  std::map<std::string, std::vector<v1::Event>> stored;
+  std::map<std::string, std::multiset<std::string>> stored;
   for (const EventRow& row : OrDie(store_->LoadEvents(1'000'000))) {
     v1::Event event;
-    if (row.rejected != 0 || !event.ParseFromString(row.body) ||
-        event.loss().cause() == v1::LossRecord::CAUSE_SEQUENCE_GAP) {
+    if (row.rejected != 0 || !event.ParseFromString(row.body) || event.has_loss()) {
       return absl::StrCat("event ", row.seq, " of ", row.agent,
                           " is stored as rejected or lost");
     }
-    stored[row.agent].push_back(std::move(event));
+    stored[row.agent].insert(row.key);
   }
-  lines_ = lines_lost_ = 0;
   for (const Agent& agent : agents_) {
     if (!agent.outbox->empty()) {
       return absl::StrCat(agent.id, " still has ",
                           agent.outbox->next_seq() - agent.outbox->first_unacked(),
                           " to tell");
     }
-    lines_ += agent.log->last();
-    std::string wrong = CheckLines(agent, stored[agent.id]);
-    if (!wrong.empty()) return wrong;
+    const auto& got = stored[agent.id];
+    if (!std::equal(got.begin(), got.end(), agent.told.begin(), agent.told.end())) {
+      return absl::StrCat(agent.id, " told ", agent.told.size(), " events, stored are ",
+                          got.size());
+    }
   }
   return "";
 }
@@ -421,15 +308,7 @@ std::string FleetSim::Run() {
         Advance(absl::Milliseconds(random_.Next() % 3000));
         break;
       case 1:
-        if (Chance(6)) {
-          Rotate(agent);
-        } else {
-          Write(agent);
-        }
-        break;
-      case 5:
-        if (agent.core == nullptr && Chance(2)) StartAgent(agent);
-        ReadLog(agent, /*all=*/false);
+        Tell(agent);
         break;
       case 2:
         if (!Chance(3)) {
@@ -450,12 +329,6 @@ std::string FleetSim::Run() {
     if (!broken.empty()) return absl::StrCat("step ", step, ": ", broken);
   }
   // No more misfortune: within ten minutes all must be whole.
-  for (Agent& agent : agents_) {
-    if (agent.core == nullptr) StartAgent(agent);
-    agent.log->HangUp();
-    agent.log->Write(0);
-    ReadLog(agent, /*all=*/true);
-  }
   for (int step = 0; step < 6000; ++step) {
     Advance(absl::Milliseconds(100));
     for (Agent& agent : agents_) {

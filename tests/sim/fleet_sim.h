@@ -1,9 +1,6 @@
-// Logs that rotate, the agents' and the collector's cores, the outboxes and the
-// store, as they are in the programs, on one thread, one seed and a simulated
-// clock, with a network and two hosts' worth of misfortune between them.
-//
-// Each line of a log is numbered, and leads to one event with its number: what a
-// syslog daemon says about so many dropped lines.
+// The protocol's two halves, the outboxes and the store, as they are in the
+// programs, on one thread, one seed and a simulated clock, with a network and
+// two hosts' worth of misfortune between them.
 #pragma once
 
 #include <array>
@@ -11,18 +8,16 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "agent/core.h"
 #include "agent/outbox/outbox.h"
-#include "agent/source/log_file.h"
+#include "agent/uplink/session.h"
 #include "collector/core.h"
 #include "collector/store/sqlite_store.h"
 #include "platform/clock.h"
 #include "platform/random.h"
-#include "tests/fakes/fake_file_system.h"
-#include "tests/fakes/rotating_log.h"
 
 namespace mailvane {
 
@@ -37,11 +32,6 @@ enum class Fault {
   kConnectionCutWithFramesUnderWay,
   kGarbageFrame,
   kWallClockJumped,
-  kLogRotated,
-  kLogRotatedWhileAgentIsDown,
-  kLogEmptied,
-  kHalfLine,
-  kKilledBeforeCommit,
   kCount,
 };
 const char* Name(Fault fault);
@@ -64,9 +54,7 @@ class FleetSim {
   std::string Run();
 
   uint64_t fired(Fault fault) const { return fired_[static_cast<size_t>(fault)]; }
-  // Lines that were written, and those of them that nobody could read any more.
-  uint64_t lines() const { return lines_; }
-  uint64_t lines_lost() const { return lines_lost_; }
+  uint64_t events_told() const { return told_; }
 
  private:
   struct Link {
@@ -81,27 +69,18 @@ class FleetSim {
     std::string id;
     std::string path;
     std::unique_ptr<Database> disk;  // keeps the in-memory file alive
-    std::unique_ptr<FakeFileSystem> files;
-    std::unique_ptr<RotatingLog> log;
-    // All three are gone while it is down.
     std::unique_ptr<Outbox> outbox;
-    std::unique_ptr<AgentCore> core;
-    std::unique_ptr<LogFile> log_file;
+    std::unique_ptr<UplinkSession> session;
     Link link;
-
-    UplinkSession& session() { return core->session(); }
+    std::set<std::string> told;  // keys that were committed to the outbox
   };
 
-  RotationHabit Habit();
   void StartAgent(Agent& agent);
-  void KillAgent(Agent& agent);
   void StartCollector();
   void StepAgent(Agent& agent);
   void PumpCollector();
   void Deliver(Agent& agent);
-  void Write(Agent& agent);
-  void Rotate(Agent& agent);
-  void ReadLog(Agent& agent, bool all);
+  void Tell(Agent& agent);
   void CommitOne(bool fail, bool answer);
   void CutLink(Agent& agent, bool collector_sees);
   void KillCollector();
@@ -111,7 +90,6 @@ class FleetSim {
   bool Chance(int in) { return random_.Next() % in == 0; }
   std::string CheckAlways();
   std::string CheckAtTheEnd();
-  std::string CheckLines(const Agent& agent, const std::vector<v1::Event>& stored);
 
   const SimOptions options_;
   SeededRandom random_;
@@ -122,8 +100,7 @@ class FleetSim {
   std::deque<std::pair<uint64_t, StoreBatch>> at_store_;
   std::vector<Agent> agents_;
   SessionId next_session_ = 1;
-  uint64_t lines_ = 0;
-  uint64_t lines_lost_ = 0;
+  uint64_t told_ = 0;
   std::array<uint64_t, static_cast<size_t>(Fault::kCount)> fired_{};
 };
 

@@ -50,9 +50,6 @@ class MapFileSystem final : public FileSystem {
     if (id != ids.end()) stat.id = id->second;
     return stat;
   }
-  absl::StatusOr<std::string> Resolve(const std::string& path) const override {
-    return path;
-  }
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& directory) const override {
     std::set<std::string> names;

@@ -245,7 +245,10 @@ void ReplyClassifier::Impl::FindLink(string_view text, string_view relay,
 ReplyClassifier::ReplyClassifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ReplyClassifier::~ReplyClassifier() = default;
 
-ReplyClassifier::ReplyClassifier() {
+ReplyClassifier::ReplyClassifier() = default;
+
+ReplyClassifier::Impl& ReplyClassifier::Compiled() const {
+  if (impl_ != nullptr) return *impl_;
   absl::StatusOr<ReplyRules> rules = ParseReplyRules(BuiltInReplyRules());
   impl_ = std::make_unique<Impl>();
   absl::Status status = rules.status();
@@ -257,6 +260,7 @@ ReplyClassifier::ReplyClassifier() {
     fprintf(stderr, "reply_rules.txt: %s\n", status.ToString().c_str());
     abort();
   }
+  return *impl_;
 }
 
 absl::StatusOr<std::unique_ptr<ReplyClassifier>> ReplyClassifier::WithRules(
@@ -267,9 +271,10 @@ absl::StatusOr<std::unique_ptr<ReplyClassifier>> ReplyClassifier::WithRules(
   return std::unique_ptr<ReplyClassifier>(new ReplyClassifier(std::move(impl)));
 }
 
-const ReplyRules& ReplyClassifier::rules() const { return impl_->rules; }
+const ReplyRules& ReplyClassifier::rules() const { return Compiled().rules; }
 
 ReplyVerdict ReplyClassifier::Classify(const Reply& reply) {
+  Impl& compiled = Compiled();
   ReplyVerdict verdict;
   if (!reply.relay_host.empty()) verdict.provider = ProviderOf(reply.relay_host);
   // Most of a log is this.
@@ -278,38 +283,38 @@ ReplyVerdict ReplyClassifier::Classify(const Reply& reply) {
       absl::ascii_isdigit(static_cast<unsigned char>(reply.text[2]))) {
     verdict.reply_class = ReplyClass::kDelivered;
     verdict.temporary = std::nullopt;
-    verdict.rule = impl_->rules.rules[0].name;
+    verdict.rule = compiled.rules.rules[0].name;
     return verdict;
   }
   const ReplyText read = ReadReply(reply.text);
   const string_view host = reply.relay_host.empty() ? read.host : reply.relay_host;
   if (verdict.provider.empty() && !host.empty()) verdict.provider = ProviderOf(host);
   const string_view dsn = read.dsn.empty() ? reply.dsn : string_view(read.dsn);
-  impl_->subject = read.code == 0 ? "-" : absl::StrCat(read.code);
-  absl::StrAppend(&impl_->subject, " ", dsn.empty() ? "-" : dsn, " ", read.words);
-  impl_->DropAsides();
-  const int found = impl_->FindRule(verdict.provider, read.code != 0);
+  compiled.subject = read.code == 0 ? "-" : absl::StrCat(read.code);
+  absl::StrAppend(&compiled.subject, " ", dsn.empty() ? "-" : dsn, " ", read.words);
+  compiled.DropAsides();
+  const int found = compiled.FindRule(verdict.provider, read.code != 0);
   if (read.code != 0) {
     if (read.code / 100 != 2) verdict.temporary = read.code / 100 == 4;
   } else if (!dsn.empty() && dsn[0] != '2') {
     verdict.temporary = dsn[0] == '4';
   }
   if (found < 0) return verdict;
-  const ReplyRule& rule = impl_->rules.rules[found];
+  const ReplyRule& rule = compiled.rules.rules[found];
   verdict.reply_class = rule.reply_class;
   verdict.scope = rule.scope;
   verdict.rule = rule.name;
   if (!verdict.temporary) verdict.temporary = rule.temporary;
   if (verdict.provider.empty()) verdict.provider = rule.provider;
   verdict.delist_url = rule.delist_url;
-  if (rule.reply_class == ReplyClass::kDnsblListed) impl_->NameZone(read, &verdict);
+  if (rule.reply_class == ReplyClass::kDnsblListed) compiled.NameZone(read, &verdict);
   switch (rule.reply_class) {
     case ReplyClass::kIpBlocked:
     case ReplyClass::kDnsblListed:
     case ReplyClass::kIpReputation:
     case ReplyClass::kDomainReputation:
     case ReplyClass::kRateLimited:
-      impl_->FindLink(reply.text, host, &verdict);
+      compiled.FindLink(reply.text, host, &verdict);
       break;
     default:
       break;

@@ -224,7 +224,7 @@ class StoryTest(RealTest):
         r"table: NC018 Operational",
         r"table: NC033 Internal",
         r"Tuesday, 02:10\.",
-        r"table: NC027 Degraded – Much of the mail that leaves is refused\.",
+        r"table: NC027 Degraded – A large provider refuses our mail\.",
         r"post:  NC027: Degraded",
         r"Wednesday\.",
         r"table: NC027 Operational",

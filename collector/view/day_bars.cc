@@ -103,7 +103,8 @@ std::string DaysSentence(const std::vector<DayShares>& days) {
 Html RenderDayBars(const std::vector<DayShares>& days) {
   Html out;
   out << "<svg class=\"days\" viewBox=\"0 0 " << days.size() * kStep
-      << " 24\" role=\"img\" aria-label=\"" << Escaped(DaysSentence(days)) << "\">";
+      << " 24\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\""
+      << Escaped(DaysSentence(days)) << "\">";
   for (const Stroke& stroke : kStrokes) out << Path(days, stroke);
   out << "</svg>";
   return out;

@@ -48,7 +48,8 @@ uint64_t Hash(string_view text, uint64_t seed) {
     text.remove_prefix(8);
   }
   uint64_t word = 0;
-  memcpy(&word, text.data(), text.size());
+  // An empty view may have no address at all.
+  if (!text.empty()) memcpy(&word, text.data(), text.size());
   return Mix(hash ^ word, kA);
 }
 // 0 stands for a free place.
@@ -169,7 +170,7 @@ struct MessageTracker::Texts {
     for (int i = 0; i < kMessageId; ++i) used += size[i];
     text = text.substr(0, 255);
     if (used + text.size() > room * 8u) return false;
-    memcpy(bytes + used, text.data(), text.size());
+    if (!text.empty()) memcpy(bytes + used, text.data(), text.size());
     size[kMessageId] = static_cast<uint8_t>(text.size());
     return true;
   }

@@ -77,7 +77,7 @@ class MessageTrackerTest : public testing::Test {
       FeedAt(std::stoi(line.substr(0, blank)), "mx1", line.substr(blank + 1));
     }
   }
-  void FeedAt(int seconds, absl::string_view host, absl::string_view text) {
+  void FeedAt(int64_t seconds, absl::string_view host, absl::string_view text) {
     const std::optional<SyslogLine> head =
         reader_.ParseTagged(text, absl::FromUnixSeconds(1'700'000'000 + seconds), host);
     ASSERT_TRUE(head.has_value()) << text;
